@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+# vdpa-restore: build, check, install. `make help` lists the targets.
+
+VERSION := 0.1.0
+ABI := 0
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+PKG_CONFIG ?= pkg-config
+CFLAGS ?= -O2 -g
+SAN ?=
+V ?= 0
+SHELL := /bin/bash
+
+# Every compiler and sanitizer has an object tree of its own, so that switching
+# between them never mixes objects.
+comma := ,
+B := build
+ifneq ($(filter-out gcc cc,$(notdir $(CC))),)
+B := build/$(notdir $(CC))
+endif
+ifneq ($(SAN),)
+B := $(B)/san-$(subst $(comma),-,$(SAN))
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wundef -Wcast-qual \
+	-Wwrite-strings -Wvla -Wold-style-definition -Wnull-dereference -Werror
+ifneq ($(findstring gcc,$(notdir $(CC))),)
+WARN += -Wjump-misses-init -Wlogical-op -Wduplicated-cond
+endif
+
+# Packages are asked for only when they are used: `make clean` and `make deps`
+# must work on a machine that has none of them.
+cjson_cflags = $(shell $(PKG_CONFIG) --cflags libcjson)
+cjson_libs = $(shell $(PKG_CONFIG) --libs libcjson)
+cmocka_libs = $(shell $(PKG_CONFIG) --libs cmocka)
+
+# -iquote, never -I: our netlink/ would shadow libnl's <netlink/*.h>.
+ALL_CPPFLAGS = -D_GNU_SOURCE -DVDPR_VERSION='"$(VERSION)"' -iquote . \
+	$(cjson_cflags) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARN) -fPIC -fvisibility=hidden -pthread \
+	$(SANFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+lib_src := $(sort $(wildcard restore/*.c))
+cmd_src := $(sort $(wildcard cmd/*.c))
+test_src := $(sort $(wildcard tests/test-*.c))
+test_lib_src := $(sort $(filter-out $(test_src) tests/fuzz-%,$(wildcard tests/*.c)))
+
+lib_obj := $(lib_src:%.c=$(B)/%.o)
+cmd_obj := $(cmd_src:%.c=$(B)/%.o)
+test_obj := $(test_src:%.c=$(B)/%.o)
+test_lib_obj := $(test_lib_src:%.c=$(B)/%.o)
+test_bin := $(test_src:tests/%.c=$(B)/tests/%)
+
+static_lib := $(B)/libvdpa-restore.a
+soname := libvdpa-restore.so.$(ABI)
+shared_lib := $(B)/$(soname)
+shared_link := $(B)/libvdpa-restore.so
+cli := $(B)/vdpa-restore
+cli_shared := $(B)/vdpa-restore-shared
+map := restore/libvdpa-restore.map
+
+.DEFAULT_GOAL := all
+.PHONY: all
+all: $(cli) $(static_lib) $(shared_link) $(B)/vdpa-restore.pc
+
+$(B)/%.o: %.c
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(static_lib): $(lib_obj)
+	$(say) AR $@
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# -z defs finds a missing library at our link, not at our user's; the sanitizers'
+# own symbols come from the program and would trip it.
+$(shared_lib): $(lib_obj) $(map)
+	$(say) LD $@
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(soname) \
+		-Wl,--version-script=$(map) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+		-o $@ $(lib_obj) $(cjson_libs)
+
+$(shared_link): $(shared_lib)
+	$(Q)ln -sf $(<F) $@
+
+$(cli): $(cmd_obj) $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) $(static_lib) $(cjson_libs)
+
+# The same objects on the shared library: a private symbol used by cmd/ fails here.
+$(cli_shared): $(cmd_obj) $(shared_link)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) -L$(B) -lvdpa-restore \
+		-Wl,-rpath,'$$ORIGIN' $(cjson_libs)
+
+$(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
+		$(cjson_libs) $(cmocka_libs)
+
+.PHONY: tests
+tests: $(test_bin)
+
+$(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
+
+# ------------------------------------------------------------------ install
+
+# What `install` puts there, so that `uninstall` removes exactly that.
+man8 := docs/vdpa-restore.8
+man5 := docs/vdpa-restore-state.5
+
+.PHONY: install
+install: all
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)' \
+		'$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' \
+		'$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(MANDIR)/man5' \
+		'$(DESTDIR)$(DATADIR)/vdpa-restore' \
+		'$(DESTDIR)$(DATADIR)/bash-completion/completions' \
+		'$(DESTDIR)$(DATADIR)/zsh/site-functions' \
+		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d'
+	install -m 755 $(cli) '$(DESTDIR)$(BINDIR)/vdpa-restore'
+	install -m 644 $(static_lib) '$(DESTDIR)$(LIBDIR)/'
+	install -m 755 $(shared_lib) '$(DESTDIR)$(LIBDIR)/'
+	ln -sf $(soname) '$(DESTDIR)$(LIBDIR)/libvdpa-restore.so'
+	install -m 644 include/vdpa-restore.h '$(DESTDIR)$(INCLUDEDIR)/'
+	install -m 644 $(B)/vdpa-restore.pc '$(DESTDIR)$(PKGCONFIGDIR)/'
+	install -m 644 $(man8) '$(DESTDIR)$(MANDIR)/man8/'
+	install -m 644 $(man5) '$(DESTDIR)$(MANDIR)/man5/'
+	install -m 644 docs/state.schema.json '$(DESTDIR)$(DATADIR)/vdpa-restore/'
+	install -m 644 completions/vdpa-restore.bash \
+		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore'
+	install -m 644 completions/_vdpa-restore \
+		'$(DESTDIR)$(DATADIR)/zsh/site-functions/'
+	install -m 644 completions/vdpa-restore.fish \
+		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/'
+
+.PHONY: uninstall
+uninstall:
+	rm -f '$(DESTDIR)$(BINDIR)/vdpa-restore' \
+		'$(DESTDIR)$(LIBDIR)/libvdpa-restore.a' \
+		'$(DESTDIR)$(LIBDIR)/$(soname)' \
+		'$(DESTDIR)$(LIBDIR)/libvdpa-restore.so' \
+		'$(DESTDIR)$(INCLUDEDIR)/vdpa-restore.h' \
+		'$(DESTDIR)$(PKGCONFIGDIR)/vdpa-restore.pc' \
+		'$(DESTDIR)$(MANDIR)/man8/$(notdir $(man8))' \
+		'$(DESTDIR)$(MANDIR)/man5/$(notdir $(man5))' \
+		'$(DESTDIR)$(DATADIR)/vdpa-restore/state.schema.json' \
+		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore' \
+		'$(DESTDIR)$(DATADIR)/zsh/site-functions/_vdpa-restore' \
+		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/vdpa-restore.fish'
+	-rmdir '$(DESTDIR)$(DATADIR)/vdpa-restore' 2>/dev/null
+
+# -------------------------------------------------------------------- tests
+
+# LAB=auto runs the lab and says why where it cannot; require makes that a
+# failure; no leaves it out.
+LAB ?= auto
+export LAB
+
+.PHONY: deps-build deps-test deps-lint deps-lab
+deps-build deps-test deps-lint deps-lab: deps-%:
+	$(Q)tests/deps.sh $*
+
+summary := $(B)/test-logs/summary
+cli_tests := $(sort $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh)))
+project_tests := $(sort $(wildcard tests/project/*.sh))
+
+# The packages must be there before the rest of this file asks for them, so each
+# of these runs a second make.
+.PHONY: check
+check: deps-build deps-test
+	$(Q)rm -f $(summary)
+	$(Q)code=0; for goal in check-unit check-project check-lab; do \
+		$(MAKE) --no-print-directory $$goal || code=1; \
+	done; tests/total.sh $(summary) && exit $$code
+
+# What also runs under other compilers and sanitizers: the unit and CLI tests.
+.PHONY: check-quick
+check-quick: deps-build deps-test
+	$(Q)rm -f $(summary)
+	$(Q)$(MAKE) --no-print-directory check-unit; code=$$?; \
+		tests/total.sh $(summary) && exit $$code
+
+.PHONY: check-unit
+check-unit: all tests $(cli_shared)
+	$(Q)VDPA_RESTORE=$(abspath $(cli)) BUILD=$(abspath $(B)) \
+		SAN=$(SAN) tests/run.sh $(B)/test-logs $(summary) $(test_bin) \
+		$(cli_tests)
+
+.PHONY: check-project
+check-project: all tests $(cli_shared)
+	$(Q)VDPA_RESTORE=$(abspath $(cli_shared)) BUILD=$(abspath $(B)) \
+		CC='$(CC)' tests/run.sh $(B)/test-logs $(summary) $(project_tests)
+
+.PHONY: check-lab
+check-lab: all tests
+	$(Q)BUILD=$(abspath $(B)) TEST_TIMEOUT=1500 tests/run.sh $(B)/test-logs \
+		$(summary) tests/lab/check.sh
+
+.PHONY: lab-shell
+lab-shell: deps-build deps-lab
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/lab/prepare
+	$(Q)tests/lab/shell
+
+.PHONY: demo
+demo: deps-build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo.sh $(cli)
+
+# --------------------------------------------------------------------- lint
+
+c_files = $(wildcard cmd/*.[ch] restore/*.[ch] netlink/*.[ch] include/*.h \
+	tests/*.[ch] tests/*/*.[ch])
+sh_files = $(shell grep -lE '^\#!(/usr)?/bin/(env )?(ba)?sh' .ci/run tests/*.sh \
+	tests/*/* 2>/dev/null)
+
+.PHONY: lint
+lint: deps-build deps-test deps-lint
+	$(Q)$(MAKE) --no-print-directory run-lint
+
+.PHONY: run-lint
+run-lint: format-check tidy cppcheck shellcheck manlint
+
+.PHONY: format-check
+format-check:
+	$(say) FORMAT 'all C files'
+	$(Q)clang-format --dry-run --Werror $(c_files)
+
+tidy_src = $(lib_src) $(cmd_src)
+.PHONY: tidy
+tidy: $(tidy_src:%=tidy-%)
+.PHONY: $(tidy_src:%=tidy-%)
+$(tidy_src:%=tidy-%): tidy-%:
+	$(say) TIDY $*
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $* -- -std=gnu11 \
+		$(ALL_CPPFLAGS) 2>&1 | sed '/warnings generated/d'; \
+		exit $${PIPESTATUS[0]}
+
+.PHONY: cppcheck
+cppcheck:
+	$(say) CPPCHECK 'cmd restore netlink'
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,style,performance,portability \
+		--inline-suppr --error-exitcode=1 --suppressions-list=.cppcheck \
+		-j2 -I. -D_GNU_SOURCE -DVDPR_VERSION='"0"' cmd restore
+
+.PHONY: shellcheck
+shellcheck:
+	$(say) SHELL 'all scripts'
+	$(Q)shellcheck -x $(sh_files)
+
+.PHONY: manlint
+manlint:
+	$(say) MAN 'docs/*.[1-9]'
+	$(Q)for page in docs/*.[1-9]; do \
+		mandoc -T lint -W warning "$$page" || exit 1; \
+	done
+
+.PHONY: format
+format:
+	clang-format -i $(c_files)
+
+.PHONY: help
+help:
+	@echo 'all          the tool and the library (default)'
+	@echo 'demo         install what it needs, build, show a restore'
+	@echo 'check        install what it needs, build, run all tests'
+	@echo '             LAB=auto|require|no: tests on real kernel devices'
+	@echo 'check-quick  unit and command line tests only'
+	@echo 'lab-shell    a prompt in a machine with vhost-vdpa devices'
+	@echo 'lint         format, clang-tidy, cppcheck, shellcheck, man pages'
+	@echo 'install      PREFIX=$(PREFIX) DESTDIR=; uninstall removes it'
+	@echo 'switches     V=1, CC=clang, SAN=address,undefined, SAN=thread'
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: MIT */
+/* The public interface of libvdpa-restore. */
+#ifndef VDPA_RESTORE_H
+#define VDPA_RESTORE_H
+
+/*
+ * libvdpa-restore saves the control state of a virtio-net device behind
+ * vhost-vdpa and restores it in the one order that is right: only the control
+ * virtqueue enabled, DRIVER_OK, every control command used and accepted, and
+ * only then the data virtqueues.
+ *
+ * Conventions, for every function unless its own comment says otherwise:
+ * - It returns 0 or a negative errno value; results come back through the last
+ *   parameters and are written on success only.
+ * - Any function that takes a context may also return -ENOMEM. The line for
+ *   people is in vdpr_ctx_error(), what to do about it in vdpr_ctx_cure(), and
+ *   the class of the failure in vdpr_ctx_cause().
+ * - Numbers are in host byte order, sizes in bytes; a feature "bit n" is bit
+ *   n % 64 of word n / 64.
+ * - Nothing is printed, no process is ended, no signal handler is installed and
+ *   no state is shared between handles. One handle may be used by one thread at
+ *   a time; different handles by different threads at once.
+ * - Option structs begin with their own size in bytes. Set it with
+ *   VDPR_INIT(); members past the caller's size read as zero.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define VDPR_API __attribute__((visibility("default")))
+#define VDPR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define VDPR_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define VDPR_API
+#define VDPR_PRINTF(fmt, args)
+#define VDPR_MUST_CHECK
+#endif
+
+/* Initialises a struct whose first member is its size in bytes. */
+#define VDPR_INIT(type) { .size = sizeof(type) }
+
+struct vdpr_ctx;
+struct vdpr_state;
+struct vdpr_plan;
+struct vdpr_dev;
+struct vdpr_report;
+
+/* ------------------------------------------------------------ the library */
+
+/** vdpr_version() - version of the library that is loaded, "MAJOR.MINOR.PATCH".
+ * Return: a string that lives as long as the library.
+ */
+VDPR_API const char *vdpr_version(void);
+
+/** vdpr_has_feature() - does this library have a capability?
+ * @name: "load", "save", "observe", "event", "shadow-cvq", "notify", "control"
+ *        or "handover".
+ * Return: 1 or 0; 0 for a name it does not know.
+ */
+VDPR_API int vdpr_has_feature(const char *name);
+
+/* ------------------------------------------------------------ the context */
+
+/*
+ * Class of the last failure. The values are the exit codes of the command line
+ * tool, so a script and a VMM speak of the same things.
+ */
+enum vdpr_cause {
+	VDPR_CAUSE_NONE = 0,	/* nothing failed */
+	VDPR_CAUSE_OTHER = 1,	/* no such device, a system call, output, cancel */
+	VDPR_CAUSE_USAGE = 2,	/* a bad device name, key or option */
+	VDPR_CAUSE_REFUSED = 3,	/* the state does not fit; nothing was touched */
+	VDPR_CAUSE_ACCESS = 4,	/* EBUSY, EACCES or EPERM from the device */
+	VDPR_CAUSE_DEVICE = 5,	/* the device refused or answered wrongly */
+	VDPR_CAUSE_DEADLINE = 6,/* the deadline passed */
+	VDPR_CAUSE_INPUT = 7,	/* an input cannot be read or is bad */
+};
+
+/* Receives one line without newline; @level is a syslog priority (3..7). */
+typedef void (*vdpr_log_fn)(void *data, int level, const char *line);
+
+/** vdpr_ctx_new() - make a context: where errors and log lines go.
+ * @out: the context; free it with vdpr_ctx_free() after all that was made
+ *       with it.
+ * Return: 0 or -ENOMEM.
+ */
+VDPR_API int vdpr_ctx_new(struct vdpr_ctx **out);
+
+/** vdpr_ctx_free() - free a context. @ctx: may be NULL. */
+VDPR_API void vdpr_ctx_free(struct vdpr_ctx *ctx);
+
+/** vdpr_ctx_error() - the last failure in one line: object, operation, reason.
+ * Return: never NULL, "" when nothing failed; valid until the next call that
+ * takes @ctx.
+ */
+VDPR_API const char *vdpr_ctx_error(const struct vdpr_ctx *ctx);
+
+/** vdpr_ctx_cure() - what to do about the last failure; "" if nothing is known. */
+VDPR_API const char *vdpr_ctx_cure(const struct vdpr_ctx *ctx);
+
+/** vdpr_ctx_cause() - class of the last failure. */
+VDPR_API enum vdpr_cause vdpr_ctx_cause(const struct vdpr_ctx *ctx);
+
+/** vdpr_ctx_set_log() - receive warnings and progress.
+ * @fn: NULL for silence, which is the default.
+ * @level: the highest syslog priority wanted: 4 warnings, 6 progress, 7 all.
+ */
+VDPR_API void vdpr_ctx_set_log(struct vdpr_ctx *ctx, vdpr_log_fn fn, void *data,
+			       int level);
+
+/* --------------------------------------------------------------- features */
+
+/* A virtio feature mask of 128 bits. */
+struct vdpr_features {
+	uint64_t word[2];
+};
+
+/** vdpr_feature_name() - name of a virtio-net or transport feature bit.
+ * @bit: 0..127.
+ * Return: the name without VIRTIO_NET_F_, VIRTIO_F_ or VIRTIO_ and F_ ("MQ",
+ * "RING_PACKED"), or NULL where the bit has none (write it as "bit_N").
+ */
+VDPR_API const char *vdpr_feature_name(unsigned int bit);
+
+/** vdpr_feature_bit() - the bit of a name, "bit_N" included.
+ * Return: 0..127, or -ENOENT.
+ */
+VDPR_API int vdpr_feature_bit(const char *name);
+
+/* -------------------------------------------------------- device's config */
+
+/* Which members of struct vdpr_net_config are there. */
+#define VDPR_CONFIG_MAC			(1u << 0)
+#define VDPR_CONFIG_LINK_UP		(1u << 1)
+#define VDPR_CONFIG_ANNOUNCE		(1u << 2)
+#define VDPR_CONFIG_MAX_PAIRS		(1u << 3)
+#define VDPR_CONFIG_MTU			(1u << 4)
+#define VDPR_CONFIG_SPEED		(1u << 5)
+#define VDPR_CONFIG_DUPLEX		(1u << 6)
+#define VDPR_CONFIG_RSS_KEY		(1u << 7)
+#define VDPR_CONFIG_RSS_TABLE		(1u << 8)
+#define VDPR_CONFIG_HASH_TYPES		(1u << 9)
+
+#define VDPR_SPEED_UNKNOWN UINT32_MAX
+#define VDPR_DUPLEX_HALF 0
+#define VDPR_DUPLEX_FULL 1
+#define VDPR_DUPLEX_UNKNOWN 0xff
+
+/* What the device's configuration space says (virtio 1.3, 5.1.4). */
+struct vdpr_net_config {
+	size_t size;			/* of this struct: VDPR_INIT() */
+	uint32_t has;			/* VDPR_CONFIG_* */
+	uint8_t mac[6];
+	bool link_up;
+	bool announce;
+	uint16_t max_virtqueue_pairs;
+	uint16_t mtu;
+	uint32_t speed;			/* Mbit/s or VDPR_SPEED_UNKNOWN */
+	uint8_t duplex;			/* VDPR_DUPLEX_* */
+	uint8_t rss_max_key_size;	/* bytes */
+	uint16_t rss_max_indirection_table_length; /* entries */
+	uint32_t supported_hash_types;	/* VIRTIO_NET_HASH_TYPE_* */
+};
+
+/* -------------------------------------------------------------- the state */
+
+/** vdpr_state_new() - an empty state: no features, nothing known.
+ * @out: free it with vdpr_state_free().
+ */
+VDPR_API int vdpr_state_new(struct vdpr_ctx *ctx, struct vdpr_state **out);
+
+/** vdpr_state_free() - free a state. @state: may be NULL. */
+VDPR_API void vdpr_state_free(struct vdpr_state *state);
+
+/* Nothing was seen since the device's reset: what is not commanded is unknown. */
+#define VDPR_STATE_NOT_FROM_RESET (1u << 0)
+
+/** vdpr_state_start() - begin to follow a device: its state right after reset.
+ * @offered: what the device offers; NULL: the same as @negotiated.
+ * @negotiated: what the guest's driver acknowledged; NULL: not known, then the
+ *              state can be shown but neither planned nor restored.
+ * @config: the configuration space as the guest sees it; may be NULL (limits
+ *          are then unknown and not checked).
+ * @flags: VDPR_STATE_NOT_FROM_RESET.
+ *
+ * Everything that @state held before is dropped. Call it again whenever the
+ * guest resets the device.
+ * Return: 0, -EINVAL (a config member without its feature or out of range).
+ */
+VDPR_API int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
+			      const struct vdpr_features *offered,
+			      const struct vdpr_features *negotiated,
+			      const struct vdpr_net_config *config,
+			      unsigned int flags);
+
+/** vdpr_state_set_origin() - say where a state comes from.
+ * @source: e.g. "transcript:guest.jsonl"; copied. Becomes the "captured" object
+ *          (with the present time and this library's version) and the origin of
+ *          every section that the state knows.
+ */
+VDPR_API int vdpr_state_set_origin(struct vdpr_ctx *ctx,
+				   struct vdpr_state *state,
+				   const char *source);
+
+/** vdpr_state_features() - the negotiated features.
+ * Return: 0, -ENODATA if no source knew them.
+ */
+VDPR_API int vdpr_state_features(const struct vdpr_state *state,
+				 struct vdpr_features *out);
+
+/** vdpr_state_parse() - read a state file's text, strictly.
+ * @text: @len bytes of UTF-8 JSON, at most 4 MiB; need not end in NUL.
+ * Return: 0, -EBADMSG (the message names the JSON path and the limit),
+ * -EPROTONOSUPPORT (written for newer readers), -EFBIG.
+ */
+VDPR_API int vdpr_state_parse(struct vdpr_ctx *ctx, const char *text,
+			      size_t len, struct vdpr_state **out);
+
+/** vdpr_state_format() - the canonical JSON text of a state.
+ * @out: text that ends in a newline and NUL; the caller frees it with free().
+ * @len: its length without the NUL; may be NULL.
+ */
+VDPR_API int vdpr_state_format(struct vdpr_ctx *ctx,
+			       const struct vdpr_state *state, char **out,
+			       size_t *len);
+
+/** vdpr_state_read() - read a state file.
+ * @path: a regular file or a pipe; "-" has no special meaning here.
+ * Return: as vdpr_state_parse(), or the errno of open or read (-EISDIR for a
+ * directory). The cause is always VDPR_CAUSE_INPUT.
+ */
+VDPR_API int vdpr_state_read(struct vdpr_ctx *ctx, const char *path,
+			     struct vdpr_state **out);
+
+/** vdpr_state_write() - write a state file, whole or not at all.
+ * @path: made anew through a temporary file in the same folder, synced and
+ *        renamed, mode 0600; something there that is no regular file (a pipe, a
+ *        device) is written to directly, a symbolic link is replaced.
+ * Return: 0 or the errno of the call that failed.
+ */
+VDPR_API int vdpr_state_write(struct vdpr_ctx *ctx,
+			      const struct vdpr_state *state, const char *path);
+
+enum vdpr_compare_result {
+	VDPR_SAME,
+	VDPR_DIFFERS,
+	VDPR_UNSEEN,	/* one side does not know it */
+};
+
+/* Compare "vrings" too. */
+#define VDPR_COMPARE_RINGS (1u << 0)
+
+/* One section of a comparison; @a and @b are JSON texts or NULL for absent. */
+typedef void (*vdpr_compare_fn)(void *data, const char *section,
+				enum vdpr_compare_result result, const char *a,
+				const char *b);
+
+/** vdpr_state_compare() - compare two states section by section.
+ * @flags: VDPR_COMPARE_*.
+ * @fn: called once for "features", "config" and every control section that one
+ *      of the two has or ought to have; may be NULL.
+ * Return: 0 the same as far as both sides know, 1 they differ, or -errno.
+ */
+VDPR_API int vdpr_state_compare(struct vdpr_ctx *ctx,
+				const struct vdpr_state *a,
+				const struct vdpr_state *b, unsigned int flags,
+				vdpr_compare_fn fn, void *data);
+
+/** vdpr_state_merge() - add what another source knows.
+ * @into: gains everything that it does not know and @from does.
+ * @prefer: what to do where both know and disagree: NULL refuses; otherwise the
+ *          origin whose value wins.
+ * Return: 0, -EEXIST (a conflict: both values and sources are in the message,
+ * cause VDPR_CAUSE_REFUSED, @into unchanged).
+ */
+VDPR_API int vdpr_state_merge(struct vdpr_ctx *ctx, struct vdpr_state *into,
+			      const struct vdpr_state *from, const char *prefer);
+
+/* ------------------------------------------------------- control commands */
+
+/* One control command as the guest sent it (virtio 1.3, 5.1.6.5). */
+struct vdpr_command {
+	size_t size;		/* of this struct: VDPR_INIT() */
+	uint8_t ctrl_class;	/* VIRTIO_NET_CTRL_* */
+	uint8_t command;
+	uint8_t ack;		/* the device's answer: 0 is VIRTIO_NET_OK */
+	const void *data;	/* what follows class and command, little-endian */
+	size_t data_len;
+	const void *reply;	/* what follows the ack byte, or NULL */
+	size_t reply_len;
+};
+
+/** vdpr_command_name() - name of a command, e.g. "RSS_CONFIG".
+ * Return: NULL if the tables do not know it.
+ */
+VDPR_API const char *vdpr_command_name(uint8_t ctrl_class, uint8_t command);
+
+/** vdpr_command_section() - section of the state that a command belongs to.
+ * Return: e.g. "rss"; NULL for commands that change no section.
+ */
+VDPR_API const char *vdpr_command_section(uint8_t ctrl_class, uint8_t command);
+
+/** vdpr_command_describe() - decode a command for people, on one line.
+ * @out: e.g. "VLAN_ADD 42"; freed by the caller with free(). A command that is
+ *       unknown or too short is shown as bytes.
+ */
+VDPR_API int vdpr_command_describe(struct vdpr_ctx *ctx,
+				   const struct vdpr_command *command,
+				   char **out);
+
+/** vdpr_observe() - tell the state about a command that the device answered.
+ * @command: with the device's ack. A refused command (ack not 0) changes
+ *           nothing, but a refused one of class MQ leaves rss and hash_report
+ *           unknown (devices disable RSS before they look at it).
+ *
+ * A command whose values the state cannot hold makes its section unknown and
+ * logs the reason; a class that the tables do not know makes "class_N" unknown.
+ * Return: 0, -EINVAL (no features known, or a payload that is too short: the
+ * state is unchanged).
+ */
+VDPR_API int vdpr_observe(struct vdpr_ctx *ctx, struct vdpr_state *state,
+			  const struct vdpr_command *command);
+
+/* Unknown sections and members send nothing instead of being an error. */
+#define VDPR_PLAN_UNKNOWN_DEFAULT (1u << 0)
+
+/** vdpr_plan() - the commands that bring a device from reset to a state.
+ * @flags: VDPR_PLAN_*.
+ * @out: in the order to be sent; freed with vdpr_plan_free().
+ * Return: 0, -EINVAL (negotiated features not known), -ENODATA (something is
+ * unknown; the message names all of it); both with VDPR_CAUSE_REFUSED.
+ */
+VDPR_API int vdpr_plan(struct vdpr_ctx *ctx, const struct vdpr_state *state,
+		       unsigned int flags, struct vdpr_plan **out);
+
+/** vdpr_plan_count() - number of commands. */
+VDPR_API size_t vdpr_plan_count(const struct vdpr_plan *plan);
+
+/** vdpr_plan_get() - one command.
+ * @index: 0..count-1.
+ * @out: size, ctrl_class, command, data and data_len are set; the data lives as
+ *       long as the plan.
+ * @after_enable: true if the command is sent after the data queues are enabled;
+ *                may be NULL.
+ * Return: 0 or -ERANGE.
+ */
+VDPR_API int vdpr_plan_get(const struct vdpr_plan *plan, size_t index,
+			   struct vdpr_command *out, bool *after_enable);
+
+/** vdpr_plan_free() - free a plan. @plan: may be NULL. */
+VDPR_API void vdpr_plan_free(struct vdpr_plan *plan);
+
+/* One line of a transcript. */
+struct vdpr_transcript_line {
+	size_t size;
+	unsigned int line;		/* from 1 */
+	bool header;			/* a reset with new features */
+	bool from_reset;		/* of a header */
+	struct vdpr_features offered;	/* of a header */
+	struct vdpr_features negotiated;/* of a header */
+	struct vdpr_command command;	/* of any other line */
+};
+
+/* Return: 0 to go on, negative to stop with that value. */
+typedef int (*vdpr_transcript_fn)(void *data,
+				  const struct vdpr_transcript_line *line);
+
+/** vdpr_transcript_parse() - read a transcript: a device's commands as JSON Lines.
+ * @text: @len bytes.
+ * @fn: called for every line in order; may be NULL.
+ * @out: the state after the last line; may be NULL.
+ * Return: 0, -EBADMSG (the message names line and key), -EFBIG, or what @fn
+ * returned.
+ */
+VDPR_API int vdpr_transcript_parse(struct vdpr_ctx *ctx, const char *text,
+				   size_t len, vdpr_transcript_fn fn, void *data,
+				   struct vdpr_state **out);
+
+/* ------------------------------------------------------------- the device */
+
+/** vdpr_dev_is_name() - is this word a DEV rather than a file?
+ * @word: "sim", "sim:...", "vdpa:NAME", "fd:N", "control:...", "pid:..." or the
+ *        path of a character device.
+ */
+VDPR_API bool vdpr_dev_is_name(const char *word);
+
+/** vdpr_dev_check_name() - judge the form of a DEV without touching any device.
+ * Return: 0, -EINVAL (VDPR_CAUSE_USAGE), -EOPNOTSUPP (a form that this version
+ * cannot open).
+ */
+VDPR_API int vdpr_dev_check_name(struct vdpr_ctx *ctx, const char *name);
+
+/** vdpr_dev_open() - open a device; this resets it (drivers/vhost/vdpa.c).
+ * @name: /dev/vhost-vdpa-N, vdpa:NAME, fd:N or sim[:KEY=VALUE,...].
+ * @out: closed with vdpr_dev_close().
+ * Return: 0, -EBUSY (another process has it), -EACCES, -EPERM, -ENOENT, -EINVAL
+ * (the name's form), -ENOTTY (not a vhost-vdpa device), -ENODEV (not a network
+ * device) or another errno of open().
+ */
+VDPR_API int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name,
+			   struct vdpr_dev **out);
+
+/* This process has done VHOST_SET_OWNER on the descriptor already. */
+#define VDPR_DEV_OWNED (1u << 0)
+
+struct vdpr_dev_fd_opts {
+	size_t size;		/* of this struct: VDPR_INIT() */
+	unsigned int flags;	/* VDPR_DEV_* */
+	uint64_t backend_features; /* acknowledged by the caller; never dropped */
+};
+
+/** vdpr_dev_from_fd() - use a descriptor that the caller opened.
+ * @fd: stays the caller's: it is not closed by vdpr_dev_close().
+ * @opts: may be NULL.
+ * Return: 0, -ENOTTY, -ENODEV, or the errno of the first ioctl.
+ */
+VDPR_API int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
+			      const struct vdpr_dev_fd_opts *opts,
+			      struct vdpr_dev **out);
+
+/** vdpr_dev_close() - close a device. One that vdpr_dev_open() opened by path is
+ * reset by the kernel at that moment. @dev: may be NULL.
+ */
+VDPR_API void vdpr_dev_close(struct vdpr_dev *dev);
+
+/* What a device says of itself. */
+struct vdpr_dev_info {
+	size_t size;			/* of this struct: VDPR_INIT() */
+	const char *name;		/* of the vdpa device, or "" */
+	const char *driver;		/* of its parent, e.g. "mlx5_core", or "" */
+	struct vdpr_features features;
+	uint64_t backend_features;
+	uint8_t status;
+	uint32_t vqs;			/* number of virtqueues */
+	uint32_t groups;
+	uint32_t address_spaces;
+	uint16_t vring_num;		/* largest ring */
+	uint64_t iova_first;
+	uint64_t iova_last;		/* inclusive */
+	uint32_t config_size;
+	struct vdpr_net_config config;
+};
+
+/** vdpr_dev_examine() - ask a device what it is; only reads.
+ * @out: strings live as long as the device.
+ * Return: 0 or the errno of the ioctl that failed.
+ */
+VDPR_API int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			      struct vdpr_dev_info *out);
+
+/** vdpr_dev_save() - what a device can tell about itself, as a state.
+ * Features offered, backend features and config; negotiated features and every
+ * control section stay unknown, for no ioctl tells them.
+ */
+VDPR_API int vdpr_dev_save(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			   struct vdpr_state **out);
+
+/* One vdpa device of this machine, as sysfs shows it. */
+struct vdpr_list_entry {
+	size_t size;
+	const char *name;	/* "vdpa0" */
+	const char *parent;	/* parent device, e.g. "0000:01:00.2" */
+	const char *mgmtdev;	/* management device, e.g. "pci/0000:01:00.2" */
+	const char *driver;	/* driver of the parent, e.g. "mlx5_core", or "" */
+	const char *bound;	/* "vhost_vdpa", "virtio_vdpa" or "" */
+	const char *chardev;	/* "/dev/vhost-vdpa-0" or "" */
+};
+
+typedef int (*vdpr_list_fn)(void *data, const struct vdpr_list_entry *entry);
+
+/** vdpr_dev_list() - the vdpa devices of this machine, by name.
+ * @fn: called for each; a value other than 0 stops and is returned.
+ * Return: 0 (none is no error), or the errno of reading sysfs.
+ */
+VDPR_API int vdpr_dev_list(struct vdpr_ctx *ctx, vdpr_list_fn fn, void *data);
+
+/* ------------------------------------------------------------- the restore */
+
+/* A data virtqueue of the caller's. Addresses are IOVAs that the caller mapped. */
+struct vdpr_vring {
+	size_t size;		/* of this struct: VDPR_INIT() */
+	uint32_t index;		/* virtqueue index */
+	uint32_t num;		/* entries */
+	uint32_t base;		/* SET_VRING_BASE's num: split 0..65535; packed:
+				 * avail index and wrap bits 0-15, used 16-31 */
+	uint64_t desc;		/* descriptor table / ring */
+	uint64_t driver;	/* avail ring / driver event suppression */
+	uint64_t device;	/* used ring / device event suppression */
+	int kick_fd;		/* eventfd, or -1 */
+	int call_fd;		/* eventfd, or -1 */
+};
+
+struct vdpr_iova_range {
+	uint64_t first;
+	uint64_t last;		/* inclusive */
+};
+
+/* Go on where the device does not promise ENABLE_AFTER_DRIVER_OK. */
+#define VDPR_RESTORE_ASSUME_ENABLE	(1u << 0)
+/* Unknown sections are left at the device's reset state. */
+#define VDPR_RESTORE_UNKNOWN_DEFAULT	(1u << 1)
+/* A VMM-given feature that the device lacks is a refusal, not a warning. */
+#define VDPR_RESTORE_STRICT_FEATURES	(1u << 2)
+/* Make empty data rings as the state wants them (no @vrings): a rehearsal. */
+#define VDPR_RESTORE_EMPTY_RINGS	(1u << 3)
+
+struct vdpr_restore_opts {
+	size_t size;			/* of this struct: VDPR_INIT() */
+	unsigned int flags;		/* VDPR_RESTORE_* */
+	uint64_t deadline;		/* CLOCK_MONOTONIC, nanoseconds; 0: 10 s from
+					 * the call */
+	const struct vdpr_vring *vrings;/* the caller's data rings */
+	size_t n_vrings;
+	const struct vdpr_iova_range *in_use; /* what the caller has mapped */
+	size_t n_in_use;
+	const char *const *warn;	/* sections whose refused commands only warn */
+	size_t n_warn;
+	int cancel_fd;			/* readable: give up with -ECANCELED. 0: none */
+};
+
+/** vdpr_restore_check() - stages 1 and 2: would this state fit this device?
+ * Only reads. @out: may be NULL; set on failure too if a report could be made.
+ * Return: 0, or -ENOTSUP with VDPR_CAUSE_REFUSED and every reason in the message.
+ */
+VDPR_API int vdpr_restore_check(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+				const struct vdpr_state *state,
+				const struct vdpr_restore_opts *opts,
+				struct vdpr_report **out);
+
+/** vdpr_restore_run() - restore a state: stages 1 to 9, blocking.
+ * @dev: must not be in use. The device is reset first if its status is not 0;
+ *       on any failure it is left reset.
+ * @opts: may be NULL.
+ * @out: what happened; set on failure too if a report could be made. Free it
+ *       with vdpr_report_free().
+ * Return: 0, -ENOTSUP (does not fit: nothing was touched), -EPROTO (the device
+ * refused or misbehaved), -ETIME (deadline), -ECANCELED, or the errno of a call
+ * that failed.
+ *
+ * The memory of the control virtqueue stays mapped in the device, and owned by
+ * @dev, until vdpr_dev_close() or the next restore.
+ */
+VDPR_API int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			      const struct vdpr_state *state,
+			      const struct vdpr_restore_opts *opts,
+			      struct vdpr_report **out);
+
+/** vdpr_report_format() - a report as one JSON object (vdpa-restore/report).
+ * @out: ends in a newline and NUL; freed by the caller with free().
+ */
+VDPR_API int vdpr_report_format(struct vdpr_ctx *ctx,
+				const struct vdpr_report *report, char **out);
+
+/** vdpr_report_free() - free a report. @report: may be NULL. */
+VDPR_API void vdpr_report_free(struct vdpr_report *report);
+
+/** vdpr_report_cvq_iova() - where the restored device's CVQ memory is mapped.
+ * @out: the caller must not map anything over it in @asid.
+ * Return: 0, -ENODATA (no control virtqueue was set up).
+ */
+VDPR_API int vdpr_report_cvq_iova(const struct vdpr_report *report,
+				  uint32_t *asid, struct vdpr_iova_range *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that a device reads and writes: allocation, IOTLB, choice of the IOVA. */
+#include "restore/mem.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+int vdpr_mem_alloc(struct vdpr_mem *mem, size_t ro_len, size_t rw_len)
+{
+	_cleanup_close_ int fd = -1;
+	void *base;
+
+	*mem = VDPR_MEM_INIT;
+	ro_len = vdpr_align_up(ro_len, page_size());
+	rw_len = vdpr_align_up(rw_len, page_size());
+	fd = memfd_create("vdpa-restore", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)(ro_len + rw_len)))
+		return -errno;
+	base = mmap(NULL, ro_len + rw_len, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	mem->base = base;
+	mem->ro_len = ro_len;
+	mem->rw_len = rw_len;
+	mem->fd = TAKE_FD(fd);
+	return 0;
+}
+
+void vdpr_mem_free(struct vdpr_mem *mem)
+{
+	if (mem->fd < 0)
+		return;
+	munmap(mem->base, vdpr_mem_len(mem));
+	vdpr_close_fd(mem->fd);
+	*mem = VDPR_MEM_INIT;
+}
+
+int vdpr_mem_map(struct vdpr_mem *mem, struct vdpr_dev *dev, uint32_t asid,
+		 uint64_t iova)
+{
+	int ret;
+
+	mem->iova = iova;
+	mem->asid = asid;
+	ret = vdpr_dev_map(dev, asid, iova, mem->ro_len, mem->base,
+			   VHOST_ACCESS_RO);
+	if (ret)
+		return ret;
+	mem->mapped = 1;
+	ret = vdpr_dev_map(dev, asid, iova + mem->ro_len, mem->rw_len,
+			   mem->base + mem->ro_len, VHOST_ACCESS_RW);
+	if (ret)
+		return ret;
+	mem->mapped = 2;
+	return 0;
+}
+
+int vdpr_mem_unmap(struct vdpr_mem *mem, struct vdpr_dev *dev)
+{
+	int ret = 0;
+	int err;
+
+	if (mem->mapped > 1)
+		ret = vdpr_dev_unmap(dev, mem->asid, mem->iova + mem->ro_len,
+				     mem->rw_len);
+	if (mem->mapped > 0) {
+		err = vdpr_dev_unmap(dev, mem->asid, mem->iova, mem->ro_len);
+		if (!ret)
+			ret = err;
+	}
+	mem->mapped = 0;
+	return ret;
+}
+
+int vdpr_iova_find(const struct vdpr_iova_range *range,
+		   const struct vdpr_iova_range *used, size_t n_used,
+		   uint64_t len, uint64_t *out)
+{
+	uint64_t page = page_size();
+	uint64_t first = range->first > page ? range->first : page;
+	uint64_t last = range->last;
+	uint64_t start;
+	bool moved = true;
+
+	if (last > UINT64_MAX - page)
+		last = UINT64_MAX - page;
+	/* Each round ends or lowers the end below one more used range. */
+	while (moved) {
+		if (last < first || last - first < len - 1)
+			return -ENOSPC;
+		start = (last - len + 1) & ~(page - 1);
+		if (start < first)
+			return -ENOSPC;
+		moved = false;
+		for (size_t i = 0; i < n_used; i++) {
+			if (used[i].first > start + len - 1 ||
+			    used[i].last < start)
+				continue;
+			if (!used[i].first)
+				return -ENOSPC;
+			last = used[i].first - 1;
+			moved = true;
+			break;
+		}
+	}
+	*out = start;
+	return 0;
+}

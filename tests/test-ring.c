@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver's side of the split ring against a hand-driven device. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "restore/ring.h"
+#include "restore/uapi.h"
+
+#define NUM 8
+
+struct world {
+	struct vdpr_ring ring;
+	uint8_t ro[1024] __attribute__((aligned(16)));
+	uint8_t rw[1024] __attribute__((aligned(16)));
+};
+
+static void fresh(struct world *w, bool event_idx)
+{
+	memset(w, 0, sizeof(*w));
+	vdpr_ring_init(&w->ring, &vdpr_ring_split, NUM, w->ro, w->rw,
+		       event_idx);
+}
+
+static int add(struct world *w, uint32_t token)
+{
+	const struct vdpr_ring_buf buf = { 0x1000 + token, 10, 0x2000 + token,
+					   1 };
+
+	return vdpr_ring_add(&w->ring, &buf, token);
+}
+
+/* What the device would write. */
+static void use(struct world *w, uint16_t at, uint32_t id, uint32_t len)
+{
+	vdpr_put_le32(w->rw + 4 + 8 * (at % NUM), id);
+	vdpr_put_le32(w->rw + 8 + 8 * (at % NUM), len);
+	vdpr_put_le16(w->rw + 2, (uint16_t)(at + 1));
+}
+
+static uint16_t avail_entry(const struct world *w, unsigned int at)
+{
+	return vdpr_get_le16(w->ro + NUM * 16 + 4 + 2 * (at % NUM));
+}
+
+static void chain_is_laid_out_little_endian(void **state)
+{
+	struct world w;
+	(void)state;
+
+	fresh(&w, false);
+	assert_int_equal(add(&w, 5), 0);
+	assert_true(vdpr_ring_publish(&w.ring));
+	assert_int_equal(vdpr_get_le64(w.ro), 0x1005);
+	assert_int_equal(vdpr_get_le32(w.ro + 8), 10);
+	assert_int_equal(vdpr_get_le16(w.ro + 12), VRING_DESC_F_NEXT);
+	assert_int_equal(vdpr_get_le16(w.ro + 14), 1);
+	assert_int_equal(vdpr_get_le64(w.ro + 16), 0x2005);
+	assert_int_equal(vdpr_get_le32(w.ro + 24), 1);
+	assert_int_equal(vdpr_get_le16(w.ro + 28), VRING_DESC_F_WRITE);
+	assert_int_equal(vdpr_get_le16(w.ro + NUM * 16 + 2), 1);
+	assert_int_equal(avail_entry(&w, 0), 0);
+}
+
+static void ring_is_full_after_half_its_entries(void **state)
+{
+	struct world w;
+	(void)state;
+
+	fresh(&w, false);
+	for (uint32_t i = 0; i < NUM / 2; i++)
+		assert_int_equal(add(&w, i), 0);
+	assert_int_equal(add(&w, 99), -ENOSPC);
+}
+
+static void tokens_come_back_in_the_devices_order(void **state)
+{
+	struct world w;
+	uint32_t token, len;
+	(void)state;
+
+	fresh(&w, false);
+	add(&w, 10);
+	add(&w, 11);
+	vdpr_ring_publish(&w.ring);
+	assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len), 0);
+	use(&w, 0, 2, 1);
+	use(&w, 1, 0, 1);
+	assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len), 1);
+	assert_int_equal(token, 11);
+	assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len), 1);
+	assert_int_equal(token, 10);
+	assert_int_equal(len, 1);
+	assert_int_equal(w.ring.outstanding, 0);
+}
+
+static void indices_wrap_at_sixteen_bits(void **state)
+{
+	struct world w;
+	uint32_t token, len;
+	(void)state;
+
+	fresh(&w, true);
+	for (uint32_t i = 0; i < 70000; i++) {
+		assert_int_equal(add(&w, i), 0);
+		vdpr_ring_publish(&w.ring);
+		use(&w, (uint16_t)i, avail_entry(&w, i), 1);
+		assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len), 1);
+		assert_int_equal(token, i);
+	}
+}
+
+/* Each hostile use of the ring, and that it is told apart. */
+static const struct {
+	uint16_t idx; /* of the used ring */
+	uint32_t id;
+	const char *fault;
+} hostile[] = {
+	{ 3, 0, "beyond" },	     /* ahead of the two outstanding */
+	{ 0xffff, 0, "beyond" },     /* backwards */
+	{ 1, NUM, "no command's" },  /* past the table */
+	{ 1, 0xffffffff, "no command's" },
+	{ 1, 1, "no command's" },    /* the middle of a chain */
+	{ 1, 6, "not outstanding" }, /* a chain that was never shown */
+};
+
+static void a_hostile_used_ring_is_an_error(void **state)
+{
+	struct world w;
+	uint32_t token, len;
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+		fresh(&w, false);
+		add(&w, 0);
+		add(&w, 1);
+		vdpr_ring_publish(&w.ring);
+		use(&w, 0, hostile[i].id, 1);
+		vdpr_put_le16(w.rw + 2, hostile[i].idx);
+		assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len),
+				 -EPROTO);
+		assert_non_null(strstr(w.ring.fault, hostile[i].fault));
+	}
+}
+
+static void the_same_id_twice_is_an_error(void **state)
+{
+	struct world w;
+	uint32_t token, len;
+	(void)state;
+
+	fresh(&w, false);
+	add(&w, 0);
+	add(&w, 1);
+	vdpr_ring_publish(&w.ring);
+	use(&w, 0, 0, 1);
+	use(&w, 1, 0, 1);
+	assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len), 1);
+	assert_int_equal(vdpr_ring_next_used(&w.ring, &token, &len), -EPROTO);
+}
+
+static void kick_is_suppressed_as_the_device_asks(void **state)
+{
+	struct world w;
+	(void)state;
+
+	fresh(&w, false);
+	vdpr_put_le16(w.rw, VRING_USED_F_NO_NOTIFY);
+	add(&w, 0);
+	assert_false(vdpr_ring_publish(&w.ring));
+
+	fresh(&w, true); /* avail_event 0: from the first buffer on */
+	add(&w, 0);
+	assert_true(vdpr_ring_publish(&w.ring));
+	vdpr_put_le16(w.rw + 4 + 8 * NUM, 3);
+	add(&w, 1);
+	assert_false(vdpr_ring_publish(&w.ring));
+	add(&w, 2);
+	add(&w, 3);
+	assert_true(vdpr_ring_publish(&w.ring));
+}
+
+static void one_interrupt_is_asked_for_a_batch(void **state)
+{
+	struct world w;
+	(void)state;
+
+	fresh(&w, true);
+	add(&w, 0);
+	add(&w, 1);
+	add(&w, 2);
+	vdpr_ring_publish(&w.ring);
+	assert_int_equal(vdpr_get_le16(w.ro + NUM * 16 + 4 + 2 * NUM), 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chain_is_laid_out_little_endian),
+		cmocka_unit_test(ring_is_full_after_half_its_entries),
+		cmocka_unit_test(tokens_come_back_in_the_devices_order),
+		cmocka_unit_test(indices_wrap_at_sixteen_bits),
+		cmocka_unit_test(a_hostile_used_ring_is_an_error),
+		cmocka_unit_test(the_same_id_twice_is_an_error),
+		cmocka_unit_test(kick_is_suppressed_as_the_device_asks),
+		cmocka_unit_test(one_interrupt_is_asked_for_a_batch),
+	};
+
+	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
+}

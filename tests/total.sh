@@ -1,0 +1,13 @@
+#!/bin/bash
+# Prints the sum of the counts that run.sh left in the given files.
+#
+# usage: total.sh SUMMARY...   The last line is "N passed, N failed, N skipped".
+set -u
+passed=0 failed=0 skipped=0
+while read -r p f s; do
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+done < <(cat "$@" 2>/dev/null)
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
