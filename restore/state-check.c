@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules of the state: what belongs in it, and the range of every value. */
+#include "restore/state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Longest reason that is put behind a path. */
+#define DETAIL 120
+
+static const char *say(char why[VDPR_WHY], const char *fmt, ...)
+	VDPR_PRINTF(2, 3);
+
+static const char *say(char why[VDPR_WHY], const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, VDPR_WHY, fmt, args);
+	va_end(args);
+	return why;
+}
+
+/* ------------------------------------------------------------------ limits */
+
+uint32_t vdpr_state_max_pairs(const struct vdpr_state *state, bool *known)
+{
+	bool from_config = state->config.has & VDPR_CONFIG_MAX_PAIRS;
+	bool many = vdpr_features_has(&state->offered, VIRTIO_NET_F_MQ) ||
+		    vdpr_features_has(&state->offered, VIRTIO_NET_F_RSS) ||
+		    vdpr_state_has_feature(state, VIRTIO_NET_F_MQ) ||
+		    vdpr_state_has_feature(state, VIRTIO_NET_F_RSS);
+
+	if (known)
+		*known = from_config || !many;
+	if (from_config)
+		return state->config.max_virtqueue_pairs;
+	return many ? VDPR_PAIRS_MAX : 1;
+}
+
+static const char *pairs_limit_name(const struct vdpr_state *state)
+{
+	return state->config.has & VDPR_CONFIG_MAX_PAIRS ?
+		       "config.max_virtqueue_pairs" :
+		       "the most pairs possible";
+}
+
+/* ------------------------------------------------------------ MAC addresses */
+
+const char *vdpr_check_address(const uint8_t mac[6], char why[VDPR_WHY])
+{
+	char text[VDPR_MAC_TEXT];
+
+	if (!(mac[0] & 1))
+		return NULL;
+	vdpr_mac_format(mac, text);
+	return say(why, "%s is a multicast address (bit 0 of byte 0 is set)",
+		   text);
+}
+
+const char *vdpr_check_mac_list(const struct vdpr_mac_list *list, bool multicast,
+				char why[VDPR_WHY])
+{
+	char text[VDPR_MAC_TEXT];
+
+	for (size_t i = 0; i < list->count; i++) {
+		if ((list->addr[i][0] & 1) == multicast)
+			continue;
+		vdpr_mac_format(list->addr[i], text);
+		return say(why, "[%zu]: %s is a %s address (bit 0 of byte 0 is %s)",
+			   i, text, multicast ? "unicast" : "multicast",
+			   multicast ? "clear" : "set");
+	}
+	return NULL;
+}
+
+/* ----------------------------------------------------------- pairs and RSS */
+
+const char *vdpr_check_pairs(const struct vdpr_state *state, uint32_t pairs,
+			     char why[VDPR_WHY])
+{
+	uint32_t max = vdpr_state_max_pairs(state, NULL);
+
+	if (!pairs || pairs > VDPR_PAIRS_MAX)
+		return say(why, "%u is not in 1..%u", pairs, VDPR_PAIRS_MAX);
+	if (pairs > max)
+		return say(why, "%u is more than %s (%u)", pairs,
+			   pairs_limit_name(state), max);
+	return NULL;
+}
+
+const char *vdpr_check_hash(const struct vdpr_state *state, uint32_t hash_types,
+			    size_t key_len, char why[VDPR_WHY])
+{
+	const struct vdpr_net_config *config = &state->config;
+	uint32_t over = hash_types & ~config->supported_hash_types;
+	char text[VDPR_BIT_TEXT];
+
+	if ((config->has & VDPR_CONFIG_HASH_TYPES) && over)
+		return say(why, "hash_types: %s is not in config.supported_hash_types",
+			   vdpr_hash_type_text(
+				   (unsigned int)__builtin_ctz(over), text));
+	if (key_len > VDPR_KEY_MAX)
+		return say(why, "key: %zu bytes are more than %u", key_len,
+			   VDPR_KEY_MAX);
+	if ((config->has & VDPR_CONFIG_RSS_KEY) &&
+	    key_len > config->rss_max_key_size)
+		return say(why, "key: %zu bytes are more than config.rss_max_key_size (%u)",
+			   key_len, config->rss_max_key_size);
+	if (!key_len && hash_types)
+		return say(why, "key: it is empty, which only an empty hash_types allows");
+	return NULL;
+}
+
+static const char *check_table_len(const struct vdpr_state *state,
+				   uint32_t len, char why[VDPR_WHY])
+{
+	const struct vdpr_net_config *config = &state->config;
+
+	if (!vdpr_is_pow2(len) || len > VDPR_TABLE_MAX)
+		return say(why, "indirection_table: its length %u is not a power of two in 1..%u",
+			   len, VDPR_TABLE_MAX);
+	if ((config->has & VDPR_CONFIG_RSS_TABLE) &&
+	    len > config->rss_max_indirection_table_length)
+		return say(why, "indirection_table: %u entries are more than config.rss_max_indirection_table_length (%u)",
+			   len, config->rss_max_indirection_table_length);
+	return NULL;
+}
+
+const char *vdpr_check_rss(const struct vdpr_state *state,
+			   const struct vdpr_rss *rss, char why[VDPR_WHY])
+{
+	uint32_t max = vdpr_state_max_pairs(state, NULL);
+	const char *limit = pairs_limit_name(state);
+
+	if (vdpr_check_hash(state, rss->hash_types, rss->key.len, why) ||
+	    check_table_len(state, rss->table_len, why))
+		return why;
+	if (rss->unclassified_queue >= max)
+		return say(why, "unclassified_queue: %u is not below %s (%u)",
+			   rss->unclassified_queue, limit, max);
+	if (!rss->max_tx_vq || rss->max_tx_vq > max)
+		return say(why, "max_tx_vq: %u is not in 1..%u (%s)",
+			   rss->max_tx_vq, max, limit);
+	for (uint32_t i = 0; i < rss->table_len; i++) {
+		if (rss->table[i] >= max)
+			return say(why, "indirection_table[%u]: %u is not below %s (%u)",
+				   i, rss->table[i], limit, max);
+	}
+	return NULL;
+}
+
+/* --------------------------------------------------- offloads, coalescing */
+
+const char *vdpr_check_offloads(const struct vdpr_state *state,
+				uint64_t offloads, char why[VDPR_WHY])
+{
+	const struct vdpr_features *features =
+		state->negotiated_known ? &state->negotiated : &state->offered;
+	uint64_t over = offloads & ~vdpr_offloads_allowed(features, false);
+	char name[VDPR_BIT_TEXT];
+	char feature[VDPR_BIT_TEXT];
+	unsigned int bit;
+
+	if (!over)
+		return NULL;
+	bit = (unsigned int)__builtin_ctzll(over);
+	return say(why, "%s needs the feature %s, which is not %s",
+		   vdpr_offload_text(bit, name),
+		   vdpr_feature_text(vdpr_offload_feature(bit), feature),
+		   state->negotiated_known ? "negotiated" : "offered");
+}
+
+const char *vdpr_check_coal_queue(const struct vdpr_state *state,
+				  uint32_t index, char why[VDPR_WHY])
+{
+	uint32_t max = vdpr_state_max_pairs(state, NULL);
+
+	if (index < 2 * max)
+		return NULL;
+	return say(why, "index: %u is not below 2 x %s (%u)", index,
+		   pairs_limit_name(state), max);
+}
+
+/* ------------------------------------------------------------------- rings */
+
+const char *vdpr_check_vring(const struct vdpr_state *state,
+			     const struct vdpr_vring_state *vring,
+			     char why[VDPR_WHY])
+{
+	bool packed = vdpr_state_has_feature(state, VIRTIO_F_RING_PACKED);
+	bool known;
+	uint32_t max = vdpr_state_max_pairs(state, &known);
+
+	if (vring->index > UINT16_MAX)
+		return say(why, "index: %u is more than 65535", vring->index);
+	if (known && vring->index > 2 * max)
+		return say(why, "index: %u is more than 2 x %s (%u), the control queue's",
+			   vring->index, pairs_limit_name(state), max);
+	if ((vring->has & VDPR_VRING_SIZE) &&
+	    (!vring->size || vring->size > 0x8000))
+		return say(why, "size: %u is not in 1..32768", vring->size);
+	if ((vring->has & VDPR_VRING_SIZE) && !packed &&
+	    !vdpr_is_pow2(vring->size))
+		return say(why, "size: %u is not a power of two, as a split ring's is",
+			   vring->size);
+	if ((vring->has & VDPR_VRING_BASE) && !packed &&
+	    vring->base > UINT16_MAX)
+		return say(why, "base: %u is more than 65535, the most of a split ring",
+			   vring->base);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ config */
+
+/* Any one of the features allows the member. */
+static const struct {
+	uint32_t has;
+	const char *name;
+	uint8_t feature[2];
+} config_needs[] = {
+	{ VDPR_CONFIG_MAC, "mac", { VIRTIO_NET_F_MAC, VIRTIO_NET_F_MAC } },
+	{ VDPR_CONFIG_LINK_UP, "link_up",
+	  { VIRTIO_NET_F_STATUS, VIRTIO_NET_F_STATUS } },
+	{ VDPR_CONFIG_ANNOUNCE, "announce",
+	  { VIRTIO_NET_F_STATUS, VIRTIO_NET_F_STATUS } },
+	{ VDPR_CONFIG_MAX_PAIRS, "max_virtqueue_pairs",
+	  { VIRTIO_NET_F_MQ, VIRTIO_NET_F_RSS } },
+	{ VDPR_CONFIG_MTU, "mtu", { VIRTIO_NET_F_MTU, VIRTIO_NET_F_MTU } },
+	{ VDPR_CONFIG_SPEED, "speed",
+	  { VIRTIO_NET_F_SPEED_DUPLEX, VIRTIO_NET_F_SPEED_DUPLEX } },
+	{ VDPR_CONFIG_DUPLEX, "duplex",
+	  { VIRTIO_NET_F_SPEED_DUPLEX, VIRTIO_NET_F_SPEED_DUPLEX } },
+	{ VDPR_CONFIG_RSS_KEY, "rss_max_key_size",
+	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT } },
+	{ VDPR_CONFIG_RSS_TABLE, "rss_max_indirection_table_length",
+	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_RSS } },
+	{ VDPR_CONFIG_HASH_TYPES, "supported_hash_types",
+	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT } },
+};
+
+static_assert(VDPR_CONFIG_HASH_TYPES == BIT(ARRAY_SIZE(config_needs) - 1),
+	      "one row for every member of config");
+
+static const char *check_config_features(const struct vdpr_features *offered,
+					 uint32_t has, char why[VDPR_WHY])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(config_needs); i++) {
+		unsigned int one = config_needs[i].feature[0];
+		unsigned int other = config_needs[i].feature[1];
+
+		if (!(has & config_needs[i].has) ||
+		    vdpr_features_has(offered, one) ||
+		    vdpr_features_has(offered, other))
+			continue;
+		return say(why, "%s: needs %s%s%s, which is not offered",
+			   config_needs[i].name, vdpr_feature_name(one),
+			   one == other ? "" : " or ",
+			   one == other ? "" : vdpr_feature_name(other));
+	}
+	return NULL;
+}
+
+const char *vdpr_check_config(const struct vdpr_features *offered,
+			      const struct vdpr_net_config *config,
+			      char why[VDPR_WHY])
+{
+	char detail[VDPR_WHY];
+
+	if (check_config_features(offered, config->has, why))
+		return why;
+	if ((config->has & VDPR_CONFIG_MAC) &&
+	    vdpr_check_address(config->mac, detail))
+		return say(why, "mac: %.*s", DETAIL, detail);
+	if ((config->has & VDPR_CONFIG_MAX_PAIRS) &&
+	    (!config->max_virtqueue_pairs ||
+	     config->max_virtqueue_pairs > VDPR_PAIRS_MAX))
+		return say(why, "max_virtqueue_pairs: %u is not in 1..%u",
+			   config->max_virtqueue_pairs, VDPR_PAIRS_MAX);
+	if ((config->has & VDPR_CONFIG_DUPLEX) &&
+	    config->duplex != VDPR_DUPLEX_HALF &&
+	    config->duplex != VDPR_DUPLEX_FULL &&
+	    config->duplex != VDPR_DUPLEX_UNKNOWN)
+		return say(why, "duplex: %u is none of 0 (half), 1 (full), 255 (not known)",
+			   config->duplex);
+	return NULL;
+}
+
+/* --------------------------------------------------------- the whole state */
+
+static bool is_present(const struct vdpr_state *state, enum vdpr_member m)
+{
+	return state->member[m] == VDPR_KNOWN || state->member[m] == VDPR_NULL;
+}
+
+/* Why a member may not be there. */
+static const char *say_not_allowed(const struct vdpr_state *state,
+				   enum vdpr_member m, char why[VDPR_WHY])
+{
+	const char *verb = state->negotiated_known ? "negotiated" : "offered";
+	const char *name = vdpr_member_info[m].name;
+	unsigned int feature = vdpr_member_feature(m);
+
+	if (!vdpr_state_has_feature(state, VIRTIO_NET_F_CTRL_VQ))
+		feature = VIRTIO_NET_F_CTRL_VQ;
+	if (vdpr_state_has_feature(state, feature))
+		return say(why, "%s: not allowed while rss is in force", name);
+	return say(why, "%s: not allowed: it needs %s, which is not %s", name,
+		   vdpr_feature_name(feature), verb);
+}
+
+static const char *check_presence(const struct vdpr_state *state,
+				  enum vdpr_member m, char why[VDPR_WHY])
+{
+	const char *name = vdpr_member_info[m].name;
+	bool required = vdpr_member_required(state, m);
+
+	if (!required && state->member[m] != VDPR_ABSENT)
+		return say_not_allowed(state, m, why);
+	if (state->member[m] == VDPR_NULL && !vdpr_member_info[m].nullable)
+		return say(why, "%s: null is not allowed", name);
+	if (!required || !state->negotiated_known)
+		return NULL;
+	if (state->member[m] == VDPR_ABSENT)
+		return say(why, "%s: missing: with %s negotiated it must be there or in \"unknown\"",
+			   name, vdpr_feature_name(vdpr_member_feature(m)));
+	if (m == VDPR_HASH_REPORT && is_present(state, m) &&
+	    state->member[VDPR_RSS] == VDPR_UNKNOWN)
+		return say(why, "%s: must be in \"unknown\" while rss is", name);
+	if (m == VDPR_MAC_ADDRESS && state->member[m] == VDPR_NULL &&
+	    vdpr_state_has_feature(state, VIRTIO_NET_F_MAC))
+		return say(why, "%s: null is not allowed with MAC negotiated",
+			   name);
+	return NULL;
+}
+
+static const char *check_coal_queues(const struct vdpr_state *state,
+				     char why[VDPR_WHY])
+{
+	char detail[VDPR_WHY];
+
+	for (size_t i = 0; i < state->n_coal_queues; i++) {
+		if (vdpr_check_coal_queue(state, state->coal_queues[i].index,
+					  detail))
+			return say(why, "coalescing.queues[%zu].%.*s", i,
+				   DETAIL, detail);
+	}
+	return NULL;
+}
+
+/* RSS_CONFIG sets the pairs too, so one cannot be known against the other. */
+static const char *check_rss(const struct vdpr_state *state,
+			     char why[VDPR_WHY])
+{
+	char detail[VDPR_WHY];
+
+	if (vdpr_check_rss(state, &state->rss, detail))
+		return say(why, "rss.%.*s", DETAIL, detail);
+	if (state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_KNOWN &&
+	    state->rss.max_tx_vq != state->queue_pairs)
+		return say(why, "rss.max_tx_vq: %u is not mq.queue_pairs (%u)",
+			   state->rss.max_tx_vq, state->queue_pairs);
+	return NULL;
+}
+
+static const char *check_value(const struct vdpr_state *state,
+			       enum vdpr_member m, char why[VDPR_WHY])
+{
+	const struct vdpr_hash_report *hash = &state->hash_report;
+	char detail[VDPR_WHY];
+
+	switch (m) {
+	case VDPR_MAC_ADDRESS:
+		if (vdpr_check_address(state->mac, detail))
+			return say(why, "mac.address: %.*s", DETAIL, detail);
+		return NULL;
+	case VDPR_MAC_UNICAST:
+		if (vdpr_check_mac_list(&state->unicast, false, detail))
+			return say(why, "mac.unicast%.*s", DETAIL, detail);
+		return NULL;
+	case VDPR_MAC_MULTICAST:
+		if (vdpr_check_mac_list(&state->multicast, true, detail))
+			return say(why, "mac.multicast%.*s", DETAIL, detail);
+		return NULL;
+	case VDPR_MQ_QUEUE_PAIRS:
+		if (vdpr_check_pairs(state, state->queue_pairs, detail))
+			return say(why, "mq.queue_pairs: %.*s", DETAIL, detail);
+		return NULL;
+	case VDPR_RSS:
+		return check_rss(state, why);
+	case VDPR_HASH_REPORT:
+		if (vdpr_check_hash(state, hash->hash_types, hash->key.len,
+				    detail))
+			return say(why, "hash_report.%.*s", DETAIL, detail);
+		return NULL;
+	case VDPR_OFFLOADS:
+		if (vdpr_check_offloads(state, state->offloads, detail))
+			return say(why, "offloads: %.*s", DETAIL, detail);
+		return NULL;
+	case VDPR_COAL_QUEUES:
+		return check_coal_queues(state, why);
+	default:
+		return NULL;
+	}
+}
+
+static const char *check_vrings(const struct vdpr_state *state,
+				char why[VDPR_WHY])
+{
+	char detail[VDPR_WHY];
+
+	for (size_t i = 0; i < state->n_vrings; i++) {
+		const struct vdpr_vring_state *vring = &state->vrings[i];
+
+		if (vdpr_check_vring(state, vring, detail))
+			return say(why, "vrings[%zu].%.*s", i, DETAIL, detail);
+		if (i && vring->index <= vring[-1].index)
+			return say(why, "vrings[%zu].index: %u is there twice",
+				   i, vring->index);
+	}
+	return NULL;
+}
+
+static const char *check_announce(const struct vdpr_state *state,
+				  char why[VDPR_WHY])
+{
+	static const unsigned int needed[] = { VIRTIO_NET_F_CTRL_VQ,
+					       VIRTIO_NET_F_GUEST_ANNOUNCE };
+
+	if (state->announce == VDPR_ABSENT)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (!vdpr_state_has_feature(state, needed[i]))
+			return say(why, "announce: not allowed: it needs %s, which is not %s",
+				   vdpr_feature_name(needed[i]),
+				   state->negotiated_known ? "negotiated" :
+							     "offered");
+	}
+	return NULL;
+}
+
+bool vdpr_is_base64(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789+/";
+	size_t len = strlen(text);
+	size_t data = strspn(text, letters);
+
+	return len % 4 == 0 && len - data <= 2 &&
+	       strspn(text + data, "=") == len - data;
+}
+
+/* What others fill in by hand and only the file's reader would refuse. */
+static const char *check_texts(const struct vdpr_state *state,
+			       char why[VDPR_WHY])
+{
+	if (state->device.type && strcmp(state->device.type, "net") != 0)
+		return say(why, "device.type: it is not \"net\"");
+	if (state->vendor.data && !vdpr_is_base64(state->vendor.data))
+		return say(why, "vendor.data: not base64");
+	for (size_t i = 0; i < state->origin.count; i++) {
+		if (!vdpr_origin_is_name(state->origin.entry[i].name))
+			return say(why, "origin.%.40s: not a section or section.member",
+				   state->origin.entry[i].name);
+	}
+	if (state->foreign.count && state->version < 2)
+		return say(why, "unknown: %.40s is of a newer version than %llu",
+			   state->foreign.text[0],
+			   (unsigned long long)state->version);
+	return NULL;
+}
+
+const char *vdpr_state_check(const struct vdpr_state *state, char why[VDPR_WHY])
+{
+	char detail[VDPR_WHY];
+
+	if (vdpr_check_config(&state->offered, &state->config, detail))
+		return say(why, "config.%.*s", DETAIL, detail);
+	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++) {
+		if (check_presence(state, m, why) ||
+		    (state->member[m] == VDPR_KNOWN &&
+		     check_value(state, m, why)))
+			return why;
+	}
+	if (check_announce(state, why) || check_vrings(state, why) ||
+	    check_texts(state, why))
+		return why;
+	return NULL;
+}

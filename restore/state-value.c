@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of the state model: copying, comparing and freeing them. */
+#include "restore/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "restore/state-item.h"
+
+/* --------------------------------------------------------------- MAC lists */
+
+void vdpr_mac_list_clear(struct vdpr_mac_list *list)
+{
+	free(list->addr);
+	*list = (struct vdpr_mac_list){ 0 };
+}
+
+int vdpr_mac_list_set(struct vdpr_mac_list *list, const uint8_t *addr,
+		      size_t count)
+{
+	uint8_t(*copy)[6] = NULL;
+
+	if (count) {
+		copy = calloc(count, sizeof(*copy));
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, addr, count * sizeof(*copy));
+	}
+	vdpr_mac_list_clear(list);
+	list->addr = copy;
+	list->count = count;
+	return 0;
+}
+
+static bool mac_list_equal(const struct vdpr_mac_list *a,
+			   const struct vdpr_mac_list *b)
+{
+	return a->count == b->count &&
+	       (!a->count ||
+		!memcmp(a->addr, b->addr, a->count * sizeof(*a->addr)));
+}
+
+/* --------------------------------------------------------------------- RSS */
+
+void vdpr_rss_clear(struct vdpr_rss *rss)
+{
+	free(rss->table);
+	*rss = (struct vdpr_rss){ 0 };
+}
+
+int vdpr_rss_copy(struct vdpr_rss *to, const struct vdpr_rss *from)
+{
+	uint16_t *table = NULL;
+
+	if (from->table_len) {
+		table = calloc(from->table_len, sizeof(*table));
+		if (!table)
+			return -ENOMEM;
+		memcpy(table, from->table, from->table_len * sizeof(*table));
+	}
+	vdpr_rss_clear(to);
+	*to = *from;
+	to->table = table;
+	return 0;
+}
+
+static bool key_equal(const struct vdpr_hash_key *a,
+		      const struct vdpr_hash_key *b)
+{
+	return a->len == b->len && !memcmp(a->bytes, b->bytes, a->len);
+}
+
+bool vdpr_rss_equal(const struct vdpr_rss *a, const struct vdpr_rss *b)
+{
+	return a->hash_types == b->hash_types &&
+	       a->unclassified_queue == b->unclassified_queue &&
+	       a->max_tx_vq == b->max_tx_vq && a->table_len == b->table_len &&
+	       (!a->table_len || !memcmp(a->table, b->table,
+					 a->table_len * sizeof(*a->table))) &&
+	       key_equal(&a->key, &b->key);
+}
+
+/* -------------------------------------------------------------- coalescing */
+
+static bool coal_equal(const struct vdpr_coal *a, const struct vdpr_coal *b)
+{
+	return a->max_packets == b->max_packets && a->max_usecs == b->max_usecs;
+}
+
+int vdpr_coal_queue_set(struct vdpr_state *state, uint16_t index,
+			const struct vdpr_coal *coal)
+{
+	struct vdpr_coal_queue *queues = state->coal_queues;
+	size_t n = state->n_coal_queues;
+	size_t at = n;
+
+	/* Files and guests go upwards: the end is tried first. */
+	while (at && queues[at - 1].index >= index)
+		at--;
+	if (at < n && queues[at].index == index) {
+		queues[at].coal = *coal;
+		return 0;
+	}
+	queues = reallocarray(queues, n + 1, sizeof(*queues));
+	if (!queues)
+		return -ENOMEM;
+	memmove(queues + at + 1, queues + at, (n - at) * sizeof(*queues));
+	queues[at] = (struct vdpr_coal_queue){ index, *coal };
+	state->coal_queues = queues;
+	state->n_coal_queues = n + 1;
+	return 0;
+}
+
+void vdpr_coal_queues_drop(struct vdpr_state *state, bool rx)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < state->n_coal_queues; i++) {
+		bool is_rx = state->coal_queues[i].index % 2 == 0;
+
+		if (is_rx != rx)
+			state->coal_queues[kept++] = state->coal_queues[i];
+	}
+	state->n_coal_queues = kept;
+}
+
+static bool coal_queues_equal(const struct vdpr_state *a,
+			      const struct vdpr_state *b)
+{
+	if (a->n_coal_queues != b->n_coal_queues)
+		return false;
+	for (size_t i = 0; i < a->n_coal_queues; i++) {
+		if (a->coal_queues[i].index != b->coal_queues[i].index ||
+		    !coal_equal(&a->coal_queues[i].coal,
+				&b->coal_queues[i].coal))
+			return false;
+	}
+	return true;
+}
+
+static int coal_queues_copy(struct vdpr_state *to,
+			    const struct vdpr_state *from)
+{
+	struct vdpr_coal_queue *queues = NULL;
+	size_t n = from->n_coal_queues;
+
+	if (n) {
+		queues = calloc(n, sizeof(*queues));
+		if (!queues)
+			return -ENOMEM;
+		memcpy(queues, from->coal_queues, n * sizeof(*queues));
+	}
+	free(to->coal_queues);
+	to->coal_queues = queues;
+	to->n_coal_queues = n;
+	return 0;
+}
+
+/* ----------------------------------------------------------------- members */
+
+static bool value_equal(const struct vdpr_state *a, const struct vdpr_state *b,
+			enum vdpr_member m)
+{
+	switch (m) {
+	case VDPR_MAC_ADDRESS:
+		return !memcmp(a->mac, b->mac, sizeof(a->mac));
+	case VDPR_MAC_UNICAST:
+		return mac_list_equal(&a->unicast, &b->unicast);
+	case VDPR_MAC_MULTICAST:
+		return mac_list_equal(&a->multicast, &b->multicast);
+	case VDPR_MAC_UNICAST_OVERFLOW:
+		return a->unicast_overflow == b->unicast_overflow;
+	case VDPR_MAC_MULTICAST_OVERFLOW:
+		return a->multicast_overflow == b->multicast_overflow;
+	case VDPR_RX_PROMISCUOUS:
+		return a->promiscuous == b->promiscuous;
+	case VDPR_RX_ALL_MULTICAST:
+		return a->all_multicast == b->all_multicast;
+	case VDPR_RX_ALL_UNICAST:
+		return a->all_unicast == b->all_unicast;
+	case VDPR_RX_NO_MULTICAST:
+		return a->no_multicast == b->no_multicast;
+	case VDPR_RX_NO_UNICAST:
+		return a->no_unicast == b->no_unicast;
+	case VDPR_RX_NO_BROADCAST:
+		return a->no_broadcast == b->no_broadcast;
+	case VDPR_VLAN_IDS:
+		return !memcmp(a->vlan, b->vlan, sizeof(a->vlan));
+	case VDPR_MQ_QUEUE_PAIRS:
+		return a->queue_pairs == b->queue_pairs;
+	case VDPR_RSS:
+		return vdpr_rss_equal(&a->rss, &b->rss);
+	case VDPR_HASH_REPORT:
+		return a->hash_report.hash_types == b->hash_report.hash_types &&
+		       key_equal(&a->hash_report.key, &b->hash_report.key);
+	case VDPR_OFFLOADS:
+		return a->offloads == b->offloads;
+	case VDPR_COAL_RX:
+		return coal_equal(&a->coal_rx, &b->coal_rx);
+	case VDPR_COAL_TX:
+		return coal_equal(&a->coal_tx, &b->coal_tx);
+	case VDPR_COAL_QUEUES:
+		return coal_queues_equal(a, b);
+	case VDPR_MEMBER_COUNT:
+		break;
+	}
+	return false;
+}
+
+bool vdpr_member_equal(const struct vdpr_state *a, const struct vdpr_state *b,
+		       enum vdpr_member m)
+{
+	if (a->member[m] != b->member[m])
+		return false;
+	return a->member[m] != VDPR_KNOWN || value_equal(a, b, m);
+}
+
+/* The members that own memory may run out of it; the others are plain values. */
+static int copy_value(struct vdpr_state *to, const struct vdpr_state *from,
+		      enum vdpr_member m)
+{
+	switch (m) {
+	case VDPR_MAC_ADDRESS:
+		memcpy(to->mac, from->mac, sizeof(to->mac));
+		break;
+	case VDPR_MAC_UNICAST:
+		return vdpr_mac_list_set(&to->unicast,
+					 (const uint8_t *)from->unicast.addr,
+					 from->unicast.count);
+	case VDPR_MAC_MULTICAST:
+		return vdpr_mac_list_set(&to->multicast,
+					 (const uint8_t *)from->multicast.addr,
+					 from->multicast.count);
+	case VDPR_MAC_UNICAST_OVERFLOW:
+		to->unicast_overflow = from->unicast_overflow;
+		break;
+	case VDPR_MAC_MULTICAST_OVERFLOW:
+		to->multicast_overflow = from->multicast_overflow;
+		break;
+	case VDPR_RX_PROMISCUOUS:
+		to->promiscuous = from->promiscuous;
+		break;
+	case VDPR_RX_ALL_MULTICAST:
+		to->all_multicast = from->all_multicast;
+		break;
+	case VDPR_RX_ALL_UNICAST:
+		to->all_unicast = from->all_unicast;
+		break;
+	case VDPR_RX_NO_MULTICAST:
+		to->no_multicast = from->no_multicast;
+		break;
+	case VDPR_RX_NO_UNICAST:
+		to->no_unicast = from->no_unicast;
+		break;
+	case VDPR_RX_NO_BROADCAST:
+		to->no_broadcast = from->no_broadcast;
+		break;
+	case VDPR_VLAN_IDS:
+		memcpy(to->vlan, from->vlan, sizeof(to->vlan));
+		break;
+	case VDPR_MQ_QUEUE_PAIRS:
+		to->queue_pairs = from->queue_pairs;
+		break;
+	case VDPR_RSS:
+		return vdpr_rss_copy(&to->rss, &from->rss);
+	case VDPR_HASH_REPORT:
+		to->hash_report = from->hash_report;
+		break;
+	case VDPR_OFFLOADS:
+		to->offloads = from->offloads;
+		break;
+	case VDPR_COAL_RX:
+		to->coal_rx = from->coal_rx;
+		break;
+	case VDPR_COAL_TX:
+		to->coal_tx = from->coal_tx;
+		break;
+	case VDPR_COAL_QUEUES:
+		return coal_queues_copy(to, from);
+	case VDPR_MEMBER_COUNT:
+		break;
+	}
+	return 0;
+}
+
+int vdpr_member_copy(struct vdpr_state *to, const struct vdpr_state *from,
+		     enum vdpr_member m)
+{
+	int err = copy_value(to, from, m);
+
+	if (!err)
+		to->member[m] = from->member[m];
+	return err;
+}
+
+/* ----------------------------------------------------------------- strings */
+
+int vdpr_strings_add(struct vdpr_strings *list, const char *text)
+{
+	char *copy = strdup(text);
+	char **grown;
+
+	if (!copy)
+		return -ENOMEM;
+	grown = reallocarray(list->text, list->count + 1, sizeof(*grown));
+	if (!grown) {
+		free(copy);
+		return -ENOMEM;
+	}
+	grown[list->count++] = copy;
+	list->text = grown;
+	return 0;
+}
+
+int vdpr_strings_add_new(struct vdpr_strings *list, const char *text)
+{
+	return vdpr_strings_have(list, text) ? 0 : vdpr_strings_add(list, text);
+}
+
+void vdpr_strings_free(struct vdpr_strings *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->text[i]);
+	free(list->text);
+	*list = (struct vdpr_strings){ 0 };
+}
+
+/* ------------------------------------------------------------------ origin */
+
+static size_t section_len(const char *name)
+{
+	return strcspn(name, ".");
+}
+
+/* What a source can be given for, in the order of the file. The members of the
+ * control sections that have several are in vdpr_member_info. */
+static const struct {
+	const char *name;
+	const char *member[11];
+} sources[] = {
+	{ "device", { "type", "name", "parent" } },
+	{ "features", { "offered", "negotiated" } },
+	{ "backend_features", { NULL } },
+	{ "config",
+	  { "mac", "link_up", "announce", "max_virtqueue_pairs", "mtu", "speed",
+	    "duplex", "rss_max_key_size", "rss_max_indirection_table_length",
+	    "supported_hash_types" } },
+	{ "mac", { NULL } },
+	{ "rx_mode", { NULL } },
+	{ "vlan", { "ids" } },
+	{ "mq", { "queue_pairs" } },
+	{ "rss",
+	  { "hash_types", "unclassified_queue", "max_tx_vq",
+	    "indirection_table", "key" } },
+	{ "hash_report", { "hash_types", "key" } },
+	{ "offloads", { NULL } },
+	{ "coalescing", { NULL } },
+	{ "announce", { "pending" } },
+	{ "vrings", { NULL } },
+	{ "vendor", { "name", "version", "data" } },
+};
+
+/* Place of a name's section in the file; names it does not know come last. */
+static size_t section_rank(const char *name)
+{
+	size_t len = section_len(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		if (strlen(sources[i].name) == len &&
+		    !strncmp(sources[i].name, name, len))
+			return i;
+	}
+	return ARRAY_SIZE(sources);
+}
+
+bool vdpr_origin_is_name(const char *name)
+{
+	size_t rank = section_rank(name);
+	const char *member = name + section_len(name);
+
+	if (rank == ARRAY_SIZE(sources))
+		return false;
+	if (!*member)
+		return true;
+	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++) {
+		if (!strcmp(vdpr_member_info[m].name, name))
+			return true;
+	}
+	for (size_t i = 0; sources[rank].member[i]; i++) {
+		if (!strcmp(sources[rank].member[i], member + 1))
+			return true;
+	}
+	return false;
+}
+
+static int name_order(const char *a, const char *b)
+{
+	size_t rank_a = section_rank(a);
+	size_t rank_b = section_rank(b);
+
+	if (rank_a != rank_b)
+		return rank_a < rank_b ? -1 : 1;
+	return strcmp(a, b);
+}
+
+static int insert_origin(struct vdpr_state *state, size_t at, char *name,
+			 char *source)
+{
+	size_t size = sizeof(*state->origin.entry);
+	size_t n = state->origin.count;
+	void *grown = reallocarray(state->origin.entry, n + 1, size);
+
+	if (!grown)
+		return -ENOMEM;
+	state->origin.entry = grown;
+	memmove(state->origin.entry + at + 1, state->origin.entry + at,
+		(n - at) * size);
+	state->origin.entry[at].name = name;
+	state->origin.entry[at].source = source;
+	state->origin.count = n + 1;
+	return 0;
+}
+
+int vdpr_origin_set(struct vdpr_state *state, const char *name,
+		    const char *source)
+{
+	_cleanup_free_ char *name_copy = strdup(name);
+	_cleanup_free_ char *source_copy = strdup(source);
+	size_t at = state->origin.count;
+	int err;
+
+	if (!name_copy || !source_copy)
+		return -ENOMEM;
+	while (at && name_order(state->origin.entry[at - 1].name, name) >= 0)
+		at--;
+	if (at < state->origin.count &&
+	    !strcmp(state->origin.entry[at].name, name)) {
+		free(state->origin.entry[at].source);
+		state->origin.entry[at].source = TAKE_PTR(source_copy);
+		return 0;
+	}
+	err = insert_origin(state, at, name_copy, source_copy);
+	if (err)
+		return err;
+	name_copy = NULL;
+	source_copy = NULL;
+	return 0;
+}
+
+void vdpr_origin_clear(struct vdpr_state *state)
+{
+	for (size_t i = 0; i < state->origin.count; i++) {
+		free(state->origin.entry[i].name);
+		free(state->origin.entry[i].source);
+	}
+	free(state->origin.entry);
+	memset(&state->origin, 0, sizeof(state->origin));
+}
+
+
+const char *vdpr_origin_get(const struct vdpr_state *state, const char *name)
+{
+	const char *section = NULL;
+	size_t len = section_len(name);
+
+	for (size_t i = 0; i < state->origin.count; i++) {
+		const char *have = state->origin.entry[i].name;
+
+		if (!strcmp(have, name))
+			return state->origin.entry[i].source;
+		if (strlen(have) == len && !strncmp(have, name, len))
+			section = state->origin.entry[i].source;
+	}
+	return section;
+}
