@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Decoders: what an accepted control command does to the state. */
+#include <errno.h>
+#include <string.h>
+
+#include "restore/command-fns.h"
+#include "restore/ctx.h"
+#include "restore/payload.h"
+
+/* The device holds a value that a state cannot: from here on it is unknown. */
+static void lose(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		 enum vdpr_member m, const char *why)
+{
+	vdpr_log(ctx, VDPR_LOG_WARNING,
+		 "observe: %s: %s: it is unknown from here on",
+		 vdpr_member_info[m].name, why);
+	vdpr_member_drop(state, m, VDPR_UNKNOWN);
+}
+
+/* ----------------------------------------------------------------- RX modes */
+
+static int set_mode(struct vdpr_state *state, enum vdpr_member m, bool *value,
+		    const uint8_t *data)
+{
+	*value = data[0] != 0;
+	state->member[m] = VDPR_KNOWN;
+	return 0;
+}
+
+VDPR_DECODER(promisc)
+{
+	(void)ctx;
+	(void)len;
+	return set_mode(state, VDPR_RX_PROMISCUOUS, &state->promiscuous, data);
+}
+
+VDPR_DECODER(allmulti)
+{
+	(void)ctx;
+	(void)len;
+	return set_mode(state, VDPR_RX_ALL_MULTICAST, &state->all_multicast,
+			data);
+}
+
+VDPR_DECODER(alluni)
+{
+	(void)ctx;
+	(void)len;
+	return set_mode(state, VDPR_RX_ALL_UNICAST, &state->all_unicast, data);
+}
+
+VDPR_DECODER(nomulti)
+{
+	(void)ctx;
+	(void)len;
+	return set_mode(state, VDPR_RX_NO_MULTICAST, &state->no_multicast,
+			data);
+}
+
+VDPR_DECODER(nouni)
+{
+	(void)ctx;
+	(void)len;
+	return set_mode(state, VDPR_RX_NO_UNICAST, &state->no_unicast, data);
+}
+
+VDPR_DECODER(nobcast)
+{
+	(void)ctx;
+	(void)len;
+	return set_mode(state, VDPR_RX_NO_BROADCAST, &state->no_broadcast,
+			data);
+}
+
+/* ---------------------------------------------------------------------- MAC */
+
+/* The whole table is known now, so nothing overflowed. */
+static void settle_list(struct vdpr_ctx *ctx, struct vdpr_state *state,
+			const struct vdpr_mac_list *list, bool multicast)
+{
+	enum vdpr_member m = multicast ? VDPR_MAC_MULTICAST : VDPR_MAC_UNICAST;
+	enum vdpr_member overflow = multicast ? VDPR_MAC_MULTICAST_OVERFLOW
+					      : VDPR_MAC_UNICAST_OVERFLOW;
+	bool *flag = multicast ? &state->multicast_overflow
+			       : &state->unicast_overflow;
+	char why[VDPR_WHY];
+
+	state->member[m] = VDPR_KNOWN;
+	state->member[overflow] = VDPR_KNOWN;
+	*flag = false;
+	if (vdpr_check_mac_list(list, multicast, why))
+		lose(ctx, state, m, why);
+}
+
+VDPR_DECODER(mac_table)
+{
+	struct vdpr_mac_list unicast = { 0 };
+	struct vdpr_mac_table_view view;
+
+	if (vdpr_mac_table_view(data, len, &view))
+		return -EINVAL;
+	if (vdpr_mac_list_set(&unicast, view.unicast, view.unicast_count))
+		return -ENOMEM;
+	if (vdpr_mac_list_set(&state->multicast, view.multicast,
+			      view.multicast_count)) {
+		vdpr_mac_list_clear(&unicast);
+		return -ENOMEM;
+	}
+	vdpr_mac_list_clear(&state->unicast);
+	state->unicast = unicast;
+	settle_list(ctx, state, &state->unicast, false);
+	settle_list(ctx, state, &state->multicast, true);
+	return 0;
+}
+
+VDPR_DECODER(mac_address)
+{
+	char why[VDPR_WHY];
+
+	(void)len;
+	if (vdpr_check_address(data, why)) {
+		lose(ctx, state, VDPR_MAC_ADDRESS, why);
+		return 0;
+	}
+	memcpy(state->mac, data, sizeof(state->mac));
+	state->member[VDPR_MAC_ADDRESS] = VDPR_KNOWN;
+	return 0;
+}
+
+/* --------------------------------------------------------------------- VLAN */
+
+/* One id says nothing of the others: an unknown set stays unknown. */
+static int set_vlan(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		    const uint8_t *data, bool on)
+{
+	uint16_t id = vdpr_get_le16(data);
+
+	if (state->member[VDPR_VLAN_IDS] != VDPR_KNOWN)
+		return 0;
+	if (id >= VDPR_VLANS)
+		lose(ctx, state, VDPR_VLAN_IDS, "an id is more than 4095");
+	else
+		vdpr_vlan_set(state, id, on);
+	return 0;
+}
+
+VDPR_DECODER(vlan_add)
+{
+	(void)len;
+	return set_vlan(ctx, state, data, true);
+}
+
+VDPR_DECODER(vlan_del)
+{
+	(void)len;
+	return set_vlan(ctx, state, data, false);
+}
+
+/* ----------------------------------------------------------------- announce */
+
+VDPR_DECODER(announce_ack)
+{
+	(void)ctx;
+	(void)data;
+	(void)len;
+	if (state->announce == VDPR_KNOWN)
+		state->announce_pending = false;
+	return 0;
+}
+
+/* ----------------------------------------------------------------------- MQ */
+
+static void set_pairs(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		      uint16_t pairs)
+{
+	char why[VDPR_WHY];
+
+	if (state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_ABSENT)
+		return;
+	if (vdpr_check_pairs(state, pairs, why)) {
+		lose(ctx, state, VDPR_MQ_QUEUE_PAIRS, why);
+		return;
+	}
+	state->queue_pairs = pairs;
+	state->member[VDPR_MQ_QUEUE_PAIRS] = VDPR_KNOWN;
+}
+
+/*
+ * Automatic steering: RSS is certainly out of force, whatever it was. Hash
+ * reporting goes with it where RSS was in force (or may have been: then it is
+ * not known what is left of it), and stays as it was where RSS was not.
+ */
+static void end_rss(struct vdpr_state *state)
+{
+	if (state->member[VDPR_RSS] == VDPR_ABSENT)
+		return;
+	vdpr_member_drop(state, VDPR_RSS, VDPR_NULL);
+	vdpr_state_settle_hash(state);
+}
+
+VDPR_DECODER(pairs)
+{
+	(void)len;
+	set_pairs(ctx, state, vdpr_get_le16(data));
+	end_rss(state);
+	return 0;
+}
+
+static void set_key(struct vdpr_hash_key *key, const struct vdpr_rss_view *view)
+{
+	key->len = view->key_len;
+	memcpy(key->bytes, view->key, view->key_len);
+}
+
+static int copy_rss(struct vdpr_rss *rss, const struct vdpr_rss_view *view)
+{
+	*rss = (struct vdpr_rss){
+		.hash_types = view->hash_types,
+		.unclassified_queue = view->unclassified_queue,
+		.max_tx_vq = view->max_tx_vq,
+		.table_len = view->table_len,
+	};
+	set_key(&rss->key, view);
+	rss->table = calloc(view->table_len, sizeof(*rss->table));
+	if (!rss->table)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < view->table_len; i++)
+		rss->table[i] = vdpr_get_le16(view->table + 2 * (size_t)i);
+	return 0;
+}
+
+VDPR_DECODER(rss)
+{
+	struct vdpr_rss_view view;
+	char why[VDPR_WHY];
+	struct vdpr_rss rss;
+
+	if (vdpr_rss_view(data, len, &view))
+		return -EINVAL;
+	if (copy_rss(&rss, &view))
+		return -ENOMEM;
+	set_pairs(ctx, state, rss.max_tx_vq);
+	vdpr_member_drop(state, VDPR_RSS, VDPR_KNOWN);
+	state->rss = rss;
+	if (vdpr_check_rss(state, &state->rss, why))
+		lose(ctx, state, VDPR_RSS, why);
+	vdpr_state_settle_hash(state);
+	return 0;
+}
+
+VDPR_DECODER(hash)
+{
+	struct vdpr_rss_view view;
+	char why[VDPR_WHY];
+
+	if (vdpr_hash_view(data, len, &view))
+		return -EINVAL;
+	end_rss(state);
+	state->hash_report.hash_types = view.hash_types;
+	set_key(&state->hash_report.key, &view);
+	state->member[VDPR_HASH_REPORT] = VDPR_KNOWN;
+	if (vdpr_check_hash(state, view.hash_types, view.key_len, why))
+		lose(ctx, state, VDPR_HASH_REPORT, why);
+	return 0;
+}
+
+/* ----------------------------------------------------------------- offloads */
+
+VDPR_DECODER(offloads)
+{
+	uint64_t offloads = vdpr_get_le64(data);
+	char why[VDPR_WHY];
+
+	(void)len;
+	if (vdpr_check_offloads(state, offloads, why)) {
+		lose(ctx, state, VDPR_OFFLOADS, why);
+		return 0;
+	}
+	state->offloads = offloads;
+	state->member[VDPR_OFFLOADS] = VDPR_KNOWN;
+	return 0;
+}
+
+/* --------------------------------------------------------------- coalescing */
+
+static struct vdpr_coal get_coal(const uint8_t *data)
+{
+	return (struct vdpr_coal){ vdpr_get_le32(data),
+				   vdpr_get_le32(data + 4) };
+}
+
+/* A global command overrides what single queues of its direction were told. */
+VDPR_DECODER(coal_tx)
+{
+	(void)ctx;
+	(void)len;
+	state->coal_tx = get_coal(data);
+	state->member[VDPR_COAL_TX] = VDPR_KNOWN;
+	vdpr_coal_queues_drop(state, false);
+	return 0;
+}
+
+VDPR_DECODER(coal_rx)
+{
+	(void)ctx;
+	(void)len;
+	state->coal_rx = get_coal(data);
+	state->member[VDPR_COAL_RX] = VDPR_KNOWN;
+	vdpr_coal_queues_drop(state, true);
+	return 0;
+}
+
+/* As with VLANs: one queue says nothing of the others. */
+VDPR_DECODER(coal_queue)
+{
+	uint16_t index = vdpr_get_le16(data);
+	struct vdpr_coal coal = get_coal(data + 4);
+	char why[VDPR_WHY];
+
+	(void)len;
+	if (state->member[VDPR_COAL_QUEUES] != VDPR_KNOWN)
+		return 0;
+	if (vdpr_check_coal_queue(state, index, why)) {
+		lose(ctx, state, VDPR_COAL_QUEUES, why);
+		return 0;
+	}
+	return vdpr_coal_queue_set(state, index, &coal);
+}
+
+/* -------------------------------------------- classes that no section holds */
+
+static int lose_class(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		      unsigned int ctrl_class)
+{
+	uint8_t bit = (uint8_t)BIT(ctrl_class % 8);
+
+	if (!(state->unknown_class[ctrl_class / 8] & bit))
+		vdpr_log(ctx, VDPR_LOG_WARNING,
+			 "observe: class_%u: a state cannot hold what its "
+			 "commands set: it is unknown from here on",
+			 ctrl_class);
+	state->unknown_class[ctrl_class / 8] |= bit;
+	return 0;
+}
+
+VDPR_DECODER(hash_tunnel)
+{
+	(void)data;
+	(void)len;
+	return lose_class(ctx, state, VIRTIO_NET_CTRL_HASH_TUNNEL);
+}
+
+VDPR_DECODER(rss_context)
+{
+	(void)data;
+	(void)len;
+	return lose_class(ctx, state, VIRTNET_RSS_CTX_CTRL);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of control commands: names, features, sections, encoders, decoders. */
+#ifndef VDPR_COMMAND_H
+#define VDPR_COMMAND_H
+
+#include <string.h>
+
+#include "restore/state.h"
+
+/*
+ * One row of the table is all there is to know about one command. The plan walks
+ * the rows' encode functions in the order of the plan's own table; the observer
+ * and the transcript look rows up by class and command.
+ */
+struct vdpr_command_info {
+	uint8_t ctrl_class;
+	uint8_t command;
+	const char *name;
+	/* Every bit must be negotiated for the command to be legal; -1 ends. */
+	int16_t feature[3];
+	/* Section whose refusal --warn speaks of; NULL: changes no section. */
+	const char *section;
+	/* Shortest payload in bytes (the fixed part). */
+	size_t min_len;
+	/*
+	 * Applies an accepted command to the state. The payload has at least
+	 * min_len bytes. Return: 0, -EINVAL (a variable part that is too short),
+	 * -ENOMEM. Values out of range make the section unknown and are logged.
+	 * NULL: the command changes nothing that the state holds.
+	 */
+	int (*decode)(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		      const uint8_t *data, size_t len);
+	/* The payload for people, after the name; NULL: as bytes. */
+	void (*describe)(const uint8_t *data, size_t len, struct vdpr_buf *out);
+};
+
+/* Row of a command, or NULL. */
+const struct vdpr_command_info *vdpr_command_find(uint8_t ctrl_class,
+						  uint8_t command);
+
+/* Number of rows and row by position, for tests and the completeness checks. */
+size_t vdpr_command_rows(void);
+const struct vdpr_command_info *vdpr_command_row(size_t i);
+
+/* Are all of a row's features negotiated (CTRL_VQ is always among them)? */
+bool vdpr_command_allowed(const struct vdpr_command_info *info,
+			  const struct vdpr_features *negotiated);
+
+/* A caller's command as ours: a struct that is shorter than ours lacks members,
+ * which read as zero, and a NULL pointer holds no bytes. */
+static inline struct vdpr_command
+vdpr_command_read(const struct vdpr_command *from)
+{
+	struct vdpr_command c = { 0 };
+
+	memcpy(&c, from, from->size < sizeof(c) ? from->size : sizeof(c));
+	c.size = sizeof(c);
+	if (!c.data)
+		c.data_len = 0;
+	if (!c.reply)
+		c.reply_len = 0;
+	return c;
+}
+
+#endif
