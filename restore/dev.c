@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* Typed calls on a device: one function a request, each counted. */
+#include "restore/dev.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "restore/cvq.h"
+
+int vdpr_dev_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg)
+{
+	dev->counts.ioctls++;
+	return dev->ops->ioctl(dev, request, arg);
+}
+
+int vdpr_dev_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg)
+{
+	dev->counts.iotlb_writes++;
+	return dev->ops->iotlb(dev, msg);
+}
+
+void vdpr_dev_close(struct vdpr_dev *dev)
+{
+	struct vdpr_dev base;
+
+	if (!dev)
+		return;
+	/* The memory goes after the device: until its reset it may be written. */
+	base = *dev;
+	dev->ops->close(dev);
+	vdpr_cvq_free(base.cvq);
+	free(base.name);
+	free(base.vdpa);
+	free(base.driver);
+}
+
+/* A features array of two words, as the kernel lays it out. */
+struct features_array {
+	uint64_t count;
+	uint64_t word[2];
+};
+
+int vdpr_dev_get_features(struct vdpr_dev *dev, struct vdpr_features *out)
+{
+	struct features_array array = { .count = 2 };
+	uint64_t low = 0;
+	int ret;
+
+	/* Kernels without the array know no bit past 63 (vhost-vdpa up to 7.2). */
+	ret = vdpr_dev_ioctl(dev, VHOST_GET_FEATURES_ARRAY, &array);
+	if (!ret) {
+		memcpy(out->word, array.word, sizeof(out->word));
+		return 0;
+	}
+	ret = vdpr_dev_ioctl(dev, VHOST_GET_FEATURES, &low);
+	if (ret)
+		return ret;
+	*out = (struct vdpr_features){ { low, 0 } };
+	return 0;
+}
+
+int vdpr_dev_set_features(struct vdpr_dev *dev, const struct vdpr_features *f)
+{
+	struct features_array array = { .count = 2 };
+	uint64_t low = f->word[0];
+
+	if (!f->word[1])
+		return vdpr_dev_ioctl(dev, VHOST_SET_FEATURES, &low);
+	memcpy(array.word, f->word, sizeof(array.word));
+	return vdpr_dev_ioctl(dev, VHOST_SET_FEATURES_ARRAY, &array);
+}
+
+int vdpr_dev_get_backend(struct vdpr_dev *dev, uint64_t *out)
+{
+	uint64_t bits = 0;
+	int ret = vdpr_dev_ioctl(dev, VHOST_GET_BACKEND_FEATURES, &bits);
+
+	if (!ret)
+		*out = bits;
+	return ret;
+}
+
+int vdpr_dev_set_backend(struct vdpr_dev *dev, uint64_t bits)
+{
+	return vdpr_dev_ioctl(dev, VHOST_SET_BACKEND_FEATURES, &bits);
+}
+
+int vdpr_dev_get_status(struct vdpr_dev *dev, uint8_t *out)
+{
+	uint8_t status = 0;
+	int ret = vdpr_dev_ioctl(dev, VHOST_VDPA_GET_STATUS, &status);
+
+	if (!ret)
+		*out = status;
+	return ret;
+}
+
+int vdpr_dev_set_status(struct vdpr_dev *dev, uint8_t status)
+{
+	return vdpr_dev_ioctl(dev, VHOST_VDPA_SET_STATUS, &status);
+}
+
+int vdpr_dev_get_config(struct vdpr_dev *dev, uint32_t offset, void *buf,
+			uint32_t len)
+{
+	union {
+		struct vhost_vdpa_config head;
+		uint8_t bytes[sizeof(struct vhost_vdpa_config) + 256];
+	} arg;
+	int ret;
+
+	if (len > 256)
+		return -EINVAL;
+	memset(&arg, 0, sizeof(arg));
+	arg.head.off = offset;
+	arg.head.len = len;
+	ret = vdpr_dev_ioctl(dev, VHOST_VDPA_GET_CONFIG, &arg);
+	if (!ret)
+		memcpy(buf, arg.bytes + sizeof(struct vhost_vdpa_config), len);
+	return ret;
+}
+
+int vdpr_dev_get_u32(struct vdpr_dev *dev, unsigned long request, uint32_t *out)
+{
+	uint32_t value = 0;
+	int ret = vdpr_dev_ioctl(dev, request, &value);
+
+	if (!ret)
+		*out = value;
+	return ret;
+}
+
+int vdpr_dev_get_vring_num(struct vdpr_dev *dev, uint16_t *out)
+{
+	uint16_t num = 0;
+	int ret = vdpr_dev_ioctl(dev, VHOST_VDPA_GET_VRING_NUM, &num);
+
+	if (!ret)
+		*out = num;
+	return ret;
+}
+
+int vdpr_dev_get_iova_range(struct vdpr_dev *dev, struct vdpr_iova_range *out)
+{
+	struct vhost_vdpa_iova_range range = { 0, 0 };
+	int ret = vdpr_dev_ioctl(dev, VHOST_VDPA_GET_IOVA_RANGE, &range);
+
+	if (!ret)
+		*out = (struct vdpr_iova_range){ range.first, range.last };
+	return ret;
+}
+
+int vdpr_dev_vring(struct vdpr_dev *dev, unsigned long request, uint32_t index,
+		   uint32_t num)
+{
+	struct vhost_vring_state state = { .index = index, .num = num };
+
+	return vdpr_dev_ioctl(dev, request, &state);
+}
+
+int vdpr_dev_vring_get(struct vdpr_dev *dev, unsigned long request,
+		       uint32_t index, uint32_t *num)
+{
+	struct vhost_vring_state state = { .index = index };
+	int ret = vdpr_dev_ioctl(dev, request, &state);
+
+	if (!ret)
+		*num = state.num;
+	return ret;
+}
+
+int vdpr_dev_vring_fd(struct vdpr_dev *dev, unsigned long request,
+		      uint32_t index, int fd)
+{
+	struct vhost_vring_file file = { .index = index, .fd = fd };
+
+	return vdpr_dev_ioctl(dev, request, &file);
+}
+
+int vdpr_dev_vring_addr(struct vdpr_dev *dev, uint32_t index, uint64_t desc,
+			uint64_t driver, uint64_t device)
+{
+	struct vhost_vring_addr addr = {
+		.index = index,
+		.desc_user_addr = desc,
+		.avail_user_addr = driver,
+		.used_user_addr = device,
+	};
+
+	return vdpr_dev_ioctl(dev, VHOST_SET_VRING_ADDR, &addr);
+}
+
+int vdpr_dev_set_config_call(struct vdpr_dev *dev, int fd)
+{
+	return vdpr_dev_ioctl(dev, VHOST_VDPA_SET_CONFIG_CALL, &fd);
+}
+
+int vdpr_dev_map(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
+		 uint64_t size, const void *addr, uint8_t perm)
+{
+	struct vhost_msg_v2 msg;
+
+	memset(&msg, 0, sizeof(msg));
+	msg.type = VHOST_IOTLB_MSG_V2;
+	msg.asid = asid;
+	msg.iotlb.iova = iova;
+	msg.iotlb.size = size;
+	msg.iotlb.uaddr = (uintptr_t)addr;
+	msg.iotlb.perm = perm;
+	msg.iotlb.type = VHOST_IOTLB_UPDATE;
+	return vdpr_dev_iotlb(dev, &msg);
+}
+
+int vdpr_dev_unmap(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
+		   uint64_t size)
+{
+	struct vhost_msg_v2 msg;
+
+	memset(&msg, 0, sizeof(msg));
+	msg.type = VHOST_IOTLB_MSG_V2;
+	msg.asid = asid;
+	msg.iotlb.iova = iova;
+	msg.iotlb.size = size;
+	msg.iotlb.type = VHOST_IOTLB_INVALIDATE;
+	return vdpr_dev_iotlb(dev, &msg);
+}
+
+/* ------------------------------------------------------------ config space */
+
+/* Offsets of struct virtio_net_config (virtio 1.3, 5.1.4), little-endian. */
+enum {
+	CONFIG_MAC = 0,
+	CONFIG_STATUS = 6,
+	CONFIG_MAX_PAIRS = 8,
+	CONFIG_MTU = 10,
+	CONFIG_SPEED = 12,
+	CONFIG_DUPLEX = 16,
+	CONFIG_RSS_KEY = 17,
+	CONFIG_RSS_TABLE = 18,
+	CONFIG_HASH_TYPES = 20,
+	CONFIG_SIZE = 24,
+};
+
+/* Which features make a field exist, and how long it must be to be read. */
+struct config_field {
+	uint32_t has;
+	uint32_t end; /* of the field in bytes */
+	int16_t any_of[2];
+};
+
+static const struct config_field config_fields[] = {
+	{ VDPR_CONFIG_MAC, CONFIG_STATUS, { VIRTIO_NET_F_MAC, -1 } },
+	{ VDPR_CONFIG_LINK_UP | VDPR_CONFIG_ANNOUNCE,
+	  CONFIG_MAX_PAIRS,
+	  { VIRTIO_NET_F_STATUS, -1 } },
+	{ VDPR_CONFIG_MAX_PAIRS,
+	  CONFIG_MTU,
+	  { VIRTIO_NET_F_MQ, VIRTIO_NET_F_RSS } },
+	{ VDPR_CONFIG_MTU, CONFIG_SPEED, { VIRTIO_NET_F_MTU, -1 } },
+	{ VDPR_CONFIG_SPEED | VDPR_CONFIG_DUPLEX,
+	  CONFIG_RSS_KEY,
+	  { VIRTIO_NET_F_SPEED_DUPLEX, -1 } },
+	{ VDPR_CONFIG_RSS_KEY | VDPR_CONFIG_HASH_TYPES,
+	  CONFIG_SIZE,
+	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT } },
+	{ VDPR_CONFIG_RSS_TABLE, CONFIG_HASH_TYPES, { VIRTIO_NET_F_RSS, -1 } },
+};
+
+static uint32_t config_present(const struct vdpr_features *offered,
+			       uint32_t size)
+{
+	uint32_t has = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(config_fields); i++) {
+		const struct config_field *field = &config_fields[i];
+
+		if (field->end > size)
+			continue;
+		for (size_t j = 0; j < ARRAY_SIZE(field->any_of); j++) {
+			int bit = field->any_of[j];
+
+			if (bit >= 0 &&
+			    vdpr_features_has(offered, (unsigned int)bit))
+				has |= field->has;
+		}
+	}
+	return has;
+}
+
+static uint8_t duplex_from_device(uint8_t value)
+{
+	return value == VDPR_DUPLEX_FULL || value == VDPR_DUPLEX_HALF ?
+		       value :
+		       VDPR_DUPLEX_UNKNOWN;
+}
+
+int vdpr_dev_read_config(struct vdpr_dev *dev,
+			 const struct vdpr_features *offered, uint32_t size,
+			 struct vdpr_net_config *out)
+{
+	uint8_t raw[CONFIG_SIZE] = { 0 };
+	uint32_t len = size < CONFIG_SIZE ? size : CONFIG_SIZE;
+	uint32_t speed;
+	int ret;
+
+	*out = (struct vdpr_net_config)VDPR_INIT(struct vdpr_net_config);
+	out->has = config_present(offered, len);
+	if (!out->has)
+		return 0;
+	ret = vdpr_dev_get_config(dev, 0, raw, len);
+	if (ret)
+		return ret;
+	memcpy(out->mac, raw + CONFIG_MAC, sizeof(out->mac));
+	out->link_up = vdpr_get_le16(raw + CONFIG_STATUS) &
+		       VIRTIO_NET_S_LINK_UP;
+	out->announce = vdpr_get_le16(raw + CONFIG_STATUS) &
+			VIRTIO_NET_S_ANNOUNCE;
+	out->max_virtqueue_pairs = vdpr_get_le16(raw + CONFIG_MAX_PAIRS);
+	out->mtu = vdpr_get_le16(raw + CONFIG_MTU);
+	speed = vdpr_get_le32(raw + CONFIG_SPEED);
+	/* The specification allows 0..0x7fffffff and all ones for unknown. */
+	out->speed = speed <= INT32_MAX ? speed : VDPR_SPEED_UNKNOWN;
+	out->duplex = duplex_from_device(raw[CONFIG_DUPLEX]);
+	out->rss_max_key_size = raw[CONFIG_RSS_KEY];
+	out->rss_max_indirection_table_length =
+		vdpr_get_le16(raw + CONFIG_RSS_TABLE);
+	out->supported_hash_types = vdpr_get_le32(raw + CONFIG_HASH_TYPES);
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What parent drivers are known to do differently: one data table. */
+#include "restore/quirks.h"
+
+#include <string.h>
+
+/*
+ * Read in the drivers' source (drivers/vdpa/, Linux 6.12 and 7.2); only vp-vdpa
+ * was also run. The names are those of the parent device's driver in sysfs, or
+ * of the parent itself where it has no driver (vduse).
+ */
+static const struct vdpr_quirk quirks[] = {
+	{ "mlx5_core", 0, VDPR_KERNEL(6, 9), VDPR_QUIRK_CVQ_16,
+	  "mlx5_vdpa before Linux 6.9 uses a control virtqueue of 16 entries "
+	  "whatever size is set" },
+	{ "mlx5_core", VDPR_KERNEL(6, 11), 0, VDPR_QUIRK_ORDER,
+	  "mlx5_vdpa with pre-created virtqueues starts the first pair at "
+	  "DRIVER_OK and every added pair at VQ_PAIRS_SET, enabled or not" },
+	{ "snet-vdpa-driver", 0, 0, VDPR_QUIRK_EXACT_SIZE | VDPR_QUIRK_ORDER,
+	  "snet hands every ring to the DPU at DRIVER_OK, enabled or not, and "
+	  "takes no other ring size than its own" },
+	{ "vduse", 0, VDPR_KERNEL(7, 3), VDPR_QUIRK_ORDER,
+	  "VDUSE before Linux 7.3 does not tell its daemon of a queue that is "
+	  "enabled after DRIVER_OK" },
+	{ "ifcvf", 0, VDPR_KERNEL(6, 3), VDPR_QUIRK_ORDER,
+	  "ifcvf before Linux 6.3 programs the hardware at DRIVER_OK only" },
+	{ "vp-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
+	  "vp_vdpa can set no ring base but the initial one" },
+	{ "eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
+	  "eni_vdpa can set no ring base but the initial one" },
+	{ "octep_vdpa", 0, 0, VDPR_QUIRK_DOORBELL,
+	  "octeon_ep is notified through its mapped doorbell only" },
+};
+
+static bool applies(const struct vdpr_quirk *quirk, unsigned int kernel)
+{
+	if (!kernel)
+		return !quirk->from || !quirk->until;
+	return kernel >= quirk->from && (!quirk->until || kernel < quirk->until);
+}
+
+const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,
+					 unsigned int flag)
+{
+	if (!dev->driver)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(quirks); i++) {
+		if (quirks[i].flags & flag &&
+		    !strcmp(quirks[i].driver, dev->driver) &&
+		    applies(&quirks[i], dev->kernel))
+			return &quirks[i];
+	}
+	return NULL;
+}

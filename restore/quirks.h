@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What parent drivers are known to do differently: one data table. */
+#ifndef VDPR_QUIRKS_H
+#define VDPR_QUIRKS_H
+
+#include "restore/dev.h"
+
+/* The CVQ's ring has 16 entries whatever SET_VRING_NUM says. */
+#define VDPR_QUIRK_CVQ_16 BIT(0)
+/* Every ring must have exactly GET_VRING_NUM entries. */
+#define VDPR_QUIRK_EXACT_SIZE BIT(1)
+/* SET_VRING_BASE takes the initial value only. */
+#define VDPR_QUIRK_NO_BASE BIT(2)
+/* Data queues may run before they are enabled: the order is not kept. */
+#define VDPR_QUIRK_ORDER BIT(3)
+/* The eventfd kick does nothing: only the mapped doorbell does. */
+#define VDPR_QUIRK_DOORBELL BIT(4)
+
+struct vdpr_quirk {
+	const char *driver;
+	unsigned int from; /* first kernel, VDPR_KERNEL(); 0: any */
+	unsigned int until; /* first kernel without it; 0: none yet */
+	unsigned int flags; /* VDPR_QUIRK_* */
+	const char *text; /* what it does, for messages */
+};
+
+/* vdpr_quirk_find() - the quirk with @flag of a device's parent driver.
+ * The kernel is taken for the driver's version; an unknown one (0) has those
+ * quirks that are not over yet and those that have no beginning.
+ * Return: NULL if it has none.
+ */
+const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,
+					 unsigned int flag);
+
+#endif
