@@ -40,7 +40,7 @@ static size_t split_rw_size(uint16_t num)
 
 static uint8_t *avail(struct vdpr_ring *ring)
 {
-	return ring->ro + vdpr_split_avail_offset(ring->num);
+	return ring->ro + (size_t)ring->num * DESC_SIZE;
 }
 
 static uint8_t *desc(struct vdpr_ring *ring, unsigned int i)
@@ -48,13 +48,11 @@ static uint8_t *desc(struct vdpr_ring *ring, unsigned int i)
 	return ring->ro + (size_t)i * DESC_SIZE;
 }
 
-/* An index or flag that the device writes at any time: read once. */
-static uint16_t load_le16(const uint8_t *p)
+static struct vdpr_ring_areas split_areas(uint16_t num, uint64_t ro,
+					  uint64_t rw)
 {
-	uint16_t raw = __atomic_load_n((const uint16_t *)(const void *)p,
-				       __ATOMIC_SEQ_CST);
-
-	return vdpr_get_le16(&raw);
+	return (struct vdpr_ring_areas){ ro, ro + (uint64_t)num * DESC_SIZE,
+					 rw };
 }
 
 static void split_init(struct vdpr_ring *ring)
@@ -80,38 +78,19 @@ static void split_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 	vdpr_put_le16(avail(ring) + AVAIL_RING + 2u * at, (uint16_t)head);
 }
 
-/* Did the device ask for a kick by the time the index passes @event (2.7.10)? */
-static bool need_event(uint16_t event, uint16_t now, uint16_t before)
-{
-	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
-}
-
-/*
- * Sequentially consistent, so that what the device asks for is read after the
- * index is seen (2.7.13.3 wants a memory barrier there); the sanitizer for
- * threads knows no fence.
- */
-static void store_le16(uint8_t *p, uint16_t value)
-{
-	uint16_t raw;
-
-	vdpr_put_le16(&raw, value);
-	__atomic_store_n((uint16_t *)(void *)p, raw, __ATOMIC_SEQ_CST);
-}
-
 static bool split_publish(struct vdpr_ring *ring)
 {
 	uint16_t before = ring->shown_idx;
 
-	if (ring->event_idx)
+	if (ring->format.event_idx)
 		/* One interrupt for the batch: when its last buffer is used. */
-		store_le16(avail(ring) + AVAIL_RING + 2u * ring->num,
+		vdpr_store_le16(avail(ring) + AVAIL_RING + 2u * ring->num,
 			   (uint16_t)(ring->avail_idx - 1));
-	store_le16(avail(ring) + AVAIL_IDX, ring->avail_idx);
+	vdpr_store_le16(avail(ring) + AVAIL_IDX, ring->avail_idx);
 	ring->shown_idx = ring->avail_idx;
-	if (!ring->event_idx)
-		return !(load_le16(ring->rw) & VRING_USED_F_NO_NOTIFY);
-	return need_event(load_le16(ring->rw + USED_RING +
+	if (!ring->format.event_idx)
+		return !(vdpr_load_le16(ring->rw) & VRING_USED_F_NO_NOTIFY);
+	return vdpr_need_event(vdpr_load_le16(ring->rw + USED_RING +
 				    (size_t)USED_ELEM * ring->num),
 			  ring->avail_idx, before);
 }
@@ -120,7 +99,7 @@ static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
 			   uint32_t *len)
 {
 	/* Read once: the device may change it under our feet. */
-	uint16_t idx = load_le16(ring->rw + USED_IDX);
+	uint16_t idx = vdpr_load_le16(ring->rw + USED_IDX);
 	uint16_t ready = (uint16_t)(idx - ring->used_idx);
 	const uint8_t *elem;
 	uint32_t id;
@@ -139,18 +118,24 @@ static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
 		ring->fault = "used an id that is no command's";
 		return -EPROTO;
 	}
-	ring->used_idx++;
 	*slot = (uint16_t)(id / 2);
 	return 1;
+}
+
+static void split_skip_used(struct vdpr_ring *ring)
+{
+	ring->used_idx++;
 }
 
 const struct vdpr_ring_ops vdpr_ring_split = {
 	.name = "split",
 	.ro_size = split_ro_size,
 	.rw_size = split_rw_size,
+	.areas = split_areas,
 	.init = split_init,
 	.add = split_add,
 	.publish = split_publish,
 	.next_used = split_next_used,
+	.skip_used = split_skip_used,
 	.initial_base = 0,
 };

@@ -1,61 +1,118 @@
 /* SPDX-License-Identifier: MIT */
-/* What the ring formats share: slots, tokens and what is outstanding. */
+/* What the ring formats share: slots, tokens, order and what is outstanding. */
 #include "restore/ring.h"
 
 #include <errno.h>
 #include <string.h>
 
-void vdpr_ring_init(struct vdpr_ring *ring, const struct vdpr_ring_ops *ops,
-		    uint16_t num, void *ro, void *rw, bool event_idx)
+void vdpr_ring_init(struct vdpr_ring *ring,
+		    const struct vdpr_ring_format *format, uint16_t num,
+		    void *ro, void *rw)
 {
 	memset(ring, 0, sizeof(*ring));
-	ring->ops = ops;
+	ring->format = *format;
 	ring->num = num;
-	ring->event_idx = event_idx;
 	ring->ro = ro;
 	ring->rw = rw;
 	ring->capacity = num / 2;
-	ops->init(ring);
-	/* Slot 0 is taken first: a fresh ring is filled in ascending order. */
+	format->ops->init(ring);
 	ring->n_free = ring->capacity;
 	for (uint16_t i = 0; i < ring->capacity; i++)
-		ring->free_slot[i] = (uint16_t)(ring->capacity - 1 - i);
+		ring->free_slot[i] = i;
+}
+
+static uint16_t take_slot(struct vdpr_ring *ring)
+{
+	uint16_t slot = ring->free_slot[ring->free_head];
+
+	ring->free_head = (uint16_t)((ring->free_head + 1) % ring->capacity);
+	ring->n_free--;
+	return slot;
+}
+
+static void give_slot(struct vdpr_ring *ring, uint16_t slot)
+{
+	unsigned int tail = (unsigned int)ring->free_head + ring->n_free;
+
+	ring->free_slot[tail % ring->capacity] = slot;
+	ring->n_free++;
 }
 
 int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		  uint32_t token)
 {
+	unsigned int tail;
 	uint16_t slot;
 
 	if (!ring->n_free)
 		return -ENOSPC;
-	slot = ring->free_slot[--ring->n_free];
+	slot = take_slot(ring);
 	ring->token[slot] = token;
+	ring->in_len[slot] = buf->in_len;
 	ring->busy[slot] = true;
-	ring->outstanding++;
-	ring->ops->add(ring, buf, slot);
+	tail = (unsigned int)ring->order_head + ring->outstanding++;
+	ring->order[tail % ring->capacity] = slot;
+	ring->format.ops->add(ring, buf, slot);
 	return 0;
 }
 
 bool vdpr_ring_publish(struct vdpr_ring *ring)
 {
-	return ring->ops->publish(ring);
+	return ring->format.ops->publish(ring);
+}
+
+static int finish_slot(struct vdpr_ring *ring, uint16_t slot, uint32_t *token)
+{
+	ring->busy[slot] = false;
+	give_slot(ring, slot);
+	ring->outstanding--;
+	ring->order_head = (uint16_t)((ring->order_head + 1) % ring->capacity);
+	ring->format.ops->skip_used(ring);
+	*token = ring->token[slot];
+	return 1;
+}
+
+/* How many of the oldest commands a used entry covers that names @slot. */
+static uint16_t batch_of(const struct vdpr_ring *ring, uint16_t slot)
+{
+	for (unsigned int i = 0; i < ring->outstanding; i++)
+		if (ring->order[(ring->order_head + i) % ring->capacity] ==
+		    slot)
+			return (uint16_t)(i + 1);
+	return 0;
+}
+
+/*
+ * With IN_ORDER one used entry may stand for all commands up to the one that it
+ * names; those without an entry of their own count as written whole (2.7.9).
+ */
+static int next_in_order(struct vdpr_ring *ring, uint16_t slot, uint32_t *token,
+			 uint32_t *len)
+{
+	if (!ring->batch) {
+		ring->batch = batch_of(ring, slot);
+		ring->batch_len = *len;
+	}
+	slot = ring->order[ring->order_head];
+	*len = --ring->batch ? ring->in_len[slot] : ring->batch_len;
+	return finish_slot(ring, slot, token);
 }
 
 int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token, uint32_t *len)
 {
 	uint16_t slot = 0;
-	int ret = ring->ops->next_used(ring, &slot, len);
+	int ret;
 
+	if (ring->batch)
+		return next_in_order(ring, 0, token, len);
+	ret = ring->format.ops->next_used(ring, &slot, len);
 	if (ret <= 0)
 		return ret;
 	if (slot >= ring->capacity || !ring->busy[slot]) {
 		ring->fault = "used a buffer that is not outstanding";
 		return -EPROTO;
 	}
-	ring->busy[slot] = false;
-	ring->free_slot[ring->n_free++] = slot;
-	ring->outstanding--;
-	*token = ring->token[slot];
-	return 1;
+	if (ring->format.in_order)
+		return next_in_order(ring, slot, token, len);
+	return finish_slot(ring, slot, token);
 }

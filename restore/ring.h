@@ -21,11 +21,18 @@ struct vdpr_ring_buf {
 
 struct vdpr_ring;
 
+/* The three addresses of SET_VRING_ADDR. */
+struct vdpr_ring_areas {
+	uint64_t desc, driver, device;
+};
+
 struct vdpr_ring_ops {
 	const char *name;
 	/* Bytes of the part the device only reads, and of that it writes. */
 	size_t (*ro_size)(uint16_t num);
 	size_t (*rw_size)(uint16_t num);
+	/* Where the areas are, given the IOVAs of the two parts. */
+	struct vdpr_ring_areas (*areas)(uint16_t num, uint64_t ro, uint64_t rw);
 	void (*init)(struct vdpr_ring *ring);
 	void (*add)(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		    uint16_t slot);
@@ -33,38 +40,62 @@ struct vdpr_ring_ops {
 	bool (*publish)(struct vdpr_ring *ring);
 	/* 1: *slot and *len are the next used buffer; 0: none; -EPROTO. */
 	int (*next_used)(struct vdpr_ring *ring, uint16_t *slot, uint32_t *len);
+	/* Its place is taken: go on to the next. */
+	void (*skip_used)(struct vdpr_ring *ring);
 	/* Base for SET_VRING_BASE of a ring that has not run yet. */
 	uint32_t initial_base;
 };
 
 extern const struct vdpr_ring_ops vdpr_ring_split;
+extern const struct vdpr_ring_ops vdpr_ring_packed;
+
+/* What the guest's features make of a ring. */
+struct vdpr_ring_format {
+	const struct vdpr_ring_ops *ops;
+	bool event_idx; /* RING_EVENT_IDX */
+	bool in_order;	/* IN_ORDER */
+};
 
 struct vdpr_ring {
-	const struct vdpr_ring_ops *ops;
+	struct vdpr_ring_format format;
 	uint16_t num;
-	bool event_idx;
-	uint8_t *ro; /* what the driver writes */
-	uint8_t *rw; /* what the device writes */
+	uint8_t *ro; /* what only the driver writes */
+	uint8_t *rw; /* what the device writes, too */
 	uint16_t capacity; /* commands that fit at once */
 	uint16_t outstanding;
-	uint16_t n_free;
+	/* Free slots, given out in the order in which they came back: with
+	 * IN_ORDER that is the order of the ring, as it must be (2.7.9). */
 	uint16_t free_slot[VDPR_RING_MAX];
+	uint16_t free_head, n_free;
 	uint32_t token[VDPR_RING_MAX]; /* of the caller, by slot */
+	uint32_t in_len[VDPR_RING_MAX]; /* by slot */
 	bool busy[VDPR_RING_MAX];
-	uint16_t avail_idx; /* next to write, free-running */
+	/* IN_ORDER: slots in the order they were added, and how many of them the
+	 * last used entry covers. */
+	uint16_t order[VDPR_RING_MAX];
+	uint16_t order_head;
+	uint16_t batch;
+	uint32_t batch_len;
+	/* Split: free-running. Packed: place in the ring. */
+	uint16_t avail_idx; /* next to write */
 	uint16_t shown_idx; /* what the device has been shown */
-	uint16_t used_idx; /* next to read, free-running */
+	uint16_t used_idx;  /* next to read */
+	/* Packed only. */
+	bool avail_wrap, used_wrap;
+	uint16_t added; /* entries since the last publish */
+	uint16_t first_idx, first_flags; /* the head that hides them all */
+	uint16_t last_idx; /* head of the last chain, with its wrap bit */
 	const char *fault; /* after -EPROTO: what the device did */
 };
 
 /* vdpr_ring_init() - a fresh ring.
- * @num: entries, a power of two, 2..VDPR_RING_MAX.
+ * @num: entries, a power of two for split, 2..VDPR_RING_MAX.
  * @ro, @rw: zeroed memory of ops->ro_size() and ops->rw_size() bytes, aligned
- *           to 16 and 4.
- * @event_idx: RING_EVENT_IDX was negotiated.
+ *           to 16.
  */
-void vdpr_ring_init(struct vdpr_ring *ring, const struct vdpr_ring_ops *ops,
-		    uint16_t num, void *ro, void *rw, bool event_idx);
+void vdpr_ring_init(struct vdpr_ring *ring,
+		    const struct vdpr_ring_format *format, uint16_t num,
+		    void *ro, void *rw);
 
 /* vdpr_ring_add() - queue a command; not visible until vdpr_ring_publish().
  * @token: given back when it is used.
@@ -86,10 +117,34 @@ bool vdpr_ring_publish(struct vdpr_ring *ring);
 int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token,
 			uint32_t *len);
 
-/* Offsets of the three areas of a split ring within their parts. */
-static inline size_t vdpr_split_avail_offset(uint16_t num)
+/* ------------------------------------------------- shared by the formats */
+
+/* An index or flag that the device writes at any time: read once. */
+static inline uint16_t vdpr_load_le16(const void *p)
 {
-	return (size_t)num * 16;
+	uint16_t raw = __atomic_load_n((const uint16_t *)p, __ATOMIC_SEQ_CST);
+
+	return vdpr_get_le16(&raw);
+}
+
+/*
+ * Sequentially consistent, so that what the device asks for is read after the
+ * index is seen (2.7.13.3 wants a memory barrier there); the sanitizer for
+ * threads knows no fence.
+ */
+static inline void vdpr_store_le16(void *p, uint16_t value)
+{
+	uint16_t raw;
+
+	vdpr_put_le16(&raw, value);
+	__atomic_store_n((uint16_t *)p, raw, __ATOMIC_SEQ_CST);
+}
+
+/* Did the device ask for a kick by the time the index passes @event (2.7.10)? */
+static inline bool vdpr_need_event(uint16_t event, uint16_t now,
+				   uint16_t before)
+{
+	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
 }
 
 #endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* The control virtqueue: its memory, its commands, its notifications. */
+#include "restore/cvq.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+int vdpr_cvq_new(struct vdpr_cvq **out)
+{
+	struct vdpr_cvq *cvq = calloc(1, sizeof(*cvq));
+	int ret;
+
+	if (!cvq)
+		return -ENOMEM;
+	cvq->mem = VDPR_MEM_INIT;
+	cvq->data = VDPR_MEM_INIT;
+	cvq->call_fd = -1;
+	cvq->config_fd = -1;
+	cvq->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (cvq->kick_fd >= 0)
+		cvq->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (cvq->call_fd >= 0)
+		cvq->config_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (cvq->config_fd < 0) {
+		ret = -errno;
+		vdpr_cvq_free(cvq);
+		return ret;
+	}
+	*out = cvq;
+	return 0;
+}
+
+int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_ops *ops,
+		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots)
+{
+	size_t out_at = vdpr_align_up(ops->ro_size(num), 16);
+	size_t in_at = vdpr_align_up(ops->rw_size(num), 16);
+	size_t out_len = 0, in_len = 0;
+	int ret;
+
+	for (size_t i = 0; i < n_slots; i++) {
+		if ((size_t)slot[i].out + slot[i].out_len > out_len)
+			out_len = (size_t)slot[i].out + slot[i].out_len;
+		if ((size_t)slot[i].in + slot[i].in_len > in_len)
+			in_len = (size_t)slot[i].in + slot[i].in_len;
+	}
+	ret = vdpr_mem_alloc(&cvq->mem, out_at + out_len, in_at + in_len);
+	if (ret)
+		return ret;
+	cvq->num = num;
+	cvq->slot = slot;
+	cvq->n_slots = n_slots;
+	cvq->out = cvq->mem.base + out_at;
+	cvq->in = cvq->mem.base + cvq->mem.ro_len + in_at;
+	memset(cvq->in, VDPR_ACK_PENDING, in_len);
+	return 0;
+}
+
+void vdpr_cvq_start(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format)
+{
+	vdpr_ring_init(&cvq->ring, format, cvq->num, cvq->mem.base,
+		       cvq->mem.base + cvq->mem.ro_len);
+}
+
+size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end)
+{
+	for (; next < end; next++) {
+		const struct vdpr_cvq_slot *slot = &cvq->slot[next];
+		const struct vdpr_ring_buf buf = {
+			.out = vdpr_mem_iova(&cvq->mem, cvq->out + slot->out),
+			.out_len = slot->out_len,
+			.in = vdpr_mem_iova(&cvq->mem, cvq->in + slot->in),
+			.in_len = slot->in_len,
+		};
+
+		if (vdpr_ring_add(&cvq->ring, &buf, (uint32_t)next))
+			break;
+	}
+	return next;
+}
+
+int vdpr_eventfd_signal(int fd)
+{
+	const uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
+		return 0;
+	return errno == EAGAIN ? 0 : -errno;
+}
+
+void vdpr_eventfd_clear(int fd)
+{
+	uint64_t count;
+	ssize_t len = read(fd, &count, sizeof(count));
+
+	(void)len; /* nothing there: nothing to clear */
+}
+
+void vdpr_cvq_free(struct vdpr_cvq *cvq)
+{
+	if (!cvq)
+		return;
+	vdpr_mem_free(&cvq->mem);
+	vdpr_mem_free(&cvq->data);
+	vdpr_close_fd(cvq->kick_fd);
+	vdpr_close_fd(cvq->call_fd);
+	vdpr_close_fd(cvq->config_fd);
+	for (size_t i = 0; i < cvq->n_fds; i++)
+		vdpr_close_fd(cvq->fds[i]);
+	free(cvq->fds);
+	free(cvq->queues);
+	free(cvq->slot);
+	free(cvq);
+}
+
+void vdpr_dev_drop_cvq(struct vdpr_dev *dev)
+{
+	struct vdpr_cvq *cvq = dev->cvq;
+
+	if (!cvq)
+		return;
+	/* Failures are left to the close of the device: nothing else can help. */
+	if (cvq->config_set)
+		vdpr_dev_set_config_call(dev, -1);
+	for (size_t i = 0; i < cvq->n_queues; i++) {
+		vdpr_dev_vring_fd(dev, VHOST_SET_VRING_KICK, cvq->queues[i],
+				  -1);
+		vdpr_dev_vring_fd(dev, VHOST_SET_VRING_CALL, cvq->queues[i],
+				  -1);
+	}
+	vdpr_mem_unmap(&cvq->mem, dev);
+	vdpr_mem_unmap(&cvq->data, dev);
+	vdpr_cvq_free(cvq);
+	dev->cvq = NULL;
+}

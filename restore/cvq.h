@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The control virtqueue: its memory, its commands, its notifications. */
+#ifndef VDPR_CVQ_H
+#define VDPR_CVQ_H
+
+#include "restore/mem.h"
+#include "restore/ring.h"
+
+/* Where one command and its answer lie. */
+struct vdpr_cvq_slot {
+	uint32_t out, out_len; /* offset in the commands, bytes */
+	uint32_t in, in_len;   /* offset in the answers, bytes */
+};
+
+/*
+ * Everything that one restore gave to the device, so that it can be taken back
+ * as a whole. All commands and all answers have a place of their own for the
+ * whole run: nothing is reused, so nothing that a device does late can be taken
+ * for the answer to another command.
+ */
+struct vdpr_cvq {
+	struct vdpr_mem mem;  /* ring, commands | used ring, answers */
+	struct vdpr_mem data; /* empty data rings of a rehearsal */
+	struct vdpr_ring ring;
+	uint16_t num;
+	struct vdpr_cvq_slot *slot;
+	size_t n_slots;
+	uint8_t *out; /* commands */
+	uint8_t *in;  /* answers, 0xff until the device writes */
+	int kick_fd, call_fd, config_fd;
+	bool config_set; /* the device has config_fd */
+	int *fds; /* of the empty data rings: kick, call, kick, call... */
+	size_t n_fds;
+	uint32_t *queues; /* indices of those that were given eventfds of ours */
+	size_t n_queues;
+};
+
+/* A byte that is neither OK nor ERR, so that "never written" shows. */
+#define VDPR_ACK_PENDING 0xff
+
+/* vdpr_cvq_new() - descriptors only; no memory yet. Return: 0 or -errno. */
+int vdpr_cvq_new(struct vdpr_cvq **out);
+
+/* vdpr_cvq_layout() - allocate for @num entries and what the slots ask for.
+ * @slot: @n_slots, owned by @cvq on success.
+ * Return: 0 or -errno.
+ */
+int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_ops *ops,
+		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots);
+
+/* vdpr_cvq_start() - a fresh ring over the memory. */
+void vdpr_cvq_start(struct vdpr_cvq *cvq,
+		    const struct vdpr_ring_format *format);
+
+/* vdpr_cvq_post() - add commands from @next on while they fit, before @end.
+ * Return: the first not added.
+ */
+size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end);
+
+/* vdpr_eventfd_signal() - add one. Return: 0 or -errno (-EAGAIN is no error: the
+ * counter is full, so the other side is notified anyway). */
+int vdpr_eventfd_signal(int fd);
+/* Takes what is there, if anything. */
+void vdpr_eventfd_clear(int fd);
+
+/* vdpr_dev_drop_cvq() - take back what a restore gave to a device that has been
+ * reset: the eventfds (a reset keeps them), the mappings, the memory.
+ */
+void vdpr_dev_drop_cvq(struct vdpr_dev *dev);
+
+/* Frees all of it; @cvq may be NULL. The device must have been reset. */
+void vdpr_cvq_free(struct vdpr_cvq *cvq);
+
+#endif

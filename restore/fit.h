@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Stage 2: would this state fit this device? Every reason, nothing touched. */
+#ifndef VDPR_FIT_H
+#define VDPR_FIT_H
+
+#include "restore/quirks.h"
+#include "restore/report.h"
+
+struct vdpr_fit {
+	const struct vdpr_state *state;
+	const struct vdpr_dev *dev;
+	const struct vdpr_dev_info *info;
+	const struct vdpr_restore_opts *opts;
+	struct vdpr_reasons *refusals;
+	struct vdpr_reasons *warnings;
+	/* Results. */
+	struct vdpr_features asked; /* for SET_FEATURES */
+	bool has_cvq;
+	uint32_t cvq_index;
+	uint32_t max_pairs; /* of the device as the guest drives it, from 1 */
+	uint32_t n_queues; /* data queues to be enabled */
+	uint32_t *queues; /* their indices, ascending; owned */
+};
+
+/* vdpr_fit() - compare a state with a device.
+ * Fills the results and both lists of reasons.
+ * Return: 0 (also when there are refusals), -ENOMEM.
+ */
+int vdpr_fit(struct vdpr_fit *fit);
+
+#endif

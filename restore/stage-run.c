@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* Stages 7 to 9: replay the commands, enable the data queues, verify. */
+#include "restore/engine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define STALL_NSEC 1000000000ull
+
+/* ---------------------------------------------------------- judging answers */
+
+static bool only_warns(const struct vdpr_run *run, const char *section)
+{
+	for (size_t i = 0; i < run->opts.n_warn; i++)
+		if (section && !strcmp(run->opts.warn[i], section))
+			return true;
+	return false;
+}
+
+/* "rss: device refused RSS_CONFIG 4.1 (309 bytes, ack 1), payload 3f00..." */
+static void refusal_text(const struct vdpr_plan *plan, size_t i, int ack,
+			 struct vdpr_buf *out)
+{
+	const struct vdpr_plan_entry *entry = &plan->entry[i];
+	size_t shown = entry->len < 32 ? entry->len : 32;
+
+	vdpr_buf_printf(out, "%s: device refused %s %u.%u (%zu bytes, ack %d)",
+			entry->info->section, entry->info->name,
+			entry->info->ctrl_class, entry->info->command,
+			entry->len + 2, ack);
+	if (!entry->len)
+		return;
+	vdpr_buf_str(out, ", payload ");
+	vdpr_buf_hex(out, plan->bytes + entry->offset, shown);
+	if (shown < entry->len)
+		vdpr_buf_str(out, "...");
+}
+
+static void warn_refusal(struct vdpr_run *run, size_t i, int ack)
+{
+	const struct vdpr_plan *plan = run->report->plan;
+	const struct vdpr_command_info *info = plan->entry[i].info;
+	const struct vdpr_reason_kind kind = { info->section, "device",
+					       info->name };
+	_cleanup_buf_ struct vdpr_buf text = { 0 };
+
+	refusal_text(plan, i, ack, &text);
+	vdpr_reasons_add(&run->report->warnings, &kind, "ack 0", "ack 1", "",
+			 "%s", text.data ? text.data : "");
+	vdpr_log(run->ctx, VDPR_LOG_WARNING, "%s: %s", run->dev->name,
+		 text.data ? text.data : "");
+}
+
+static int judge_command(struct vdpr_run *run, size_t i, uint8_t ack)
+{
+	const struct vdpr_command_info *info = run->report->plan->entry[i].info;
+
+	run->report->result[i].ack = ack;
+	run->report->result[i].used = vdpr_now();
+	if (ack == VIRTIO_NET_OK)
+		return 0;
+	if (ack != VIRTIO_NET_ERR)
+		return vdpr_run_device_wrong(
+			run, "%s: device answered %s %u.%u with ack 0x%02x%s",
+			info->section, info->name, info->ctrl_class,
+			info->command, ack,
+			ack == VDPR_ACK_PENDING ? ", which it never wrote" : "");
+	if (only_warns(run, info->section))
+		warn_refusal(run, i, ack);
+	else
+		run->n_refused++;
+	return 0;
+}
+
+/* The answer to a NOTF_COAL_VQ_GET must be what was set. */
+static int judge_question(struct vdpr_run *run, size_t i, const uint8_t *answer)
+{
+	const struct vdpr_plan *plan = run->report->plan;
+	const struct vdpr_plan_entry *set =
+		&plan->entry[plan->n_before + (i - plan->count)];
+	const uint8_t *wanted = plan->bytes + set->offset;
+	const struct vdpr_reason_kind kind = { "coalescing", "device",
+					       "NOTF_COAL_VQ_GET" };
+	uint16_t index = vdpr_get_le16(wanted);
+
+	if (answer[0] != VIRTIO_NET_OK) {
+		vdpr_reasons_add(&run->report->warnings, &kind, "", "", "",
+				 "coalescing: the values of queue %u could not "
+				 "be read back (ack %u)",
+				 index, answer[0]);
+		return 0;
+	}
+	if (!memcmp(answer + 1, wanted + 4, 8) ||
+	    only_warns(run, "coalescing"))
+		return 0;
+	return vdpr_run_device_wrong(
+		run,
+		"coalescing: queue %u has %" PRIu32 " packets, %" PRIu32
+		" usecs, not the %" PRIu32 ", %" PRIu32 " that were set",
+		index, vdpr_get_le32(answer + 1), vdpr_get_le32(answer + 5),
+		vdpr_get_le32(wanted + 4), vdpr_get_le32(wanted + 8));
+}
+
+/* Its name if it is a command of the plan. */
+static const char *command_name(const struct vdpr_run *run, size_t i)
+{
+	const struct vdpr_plan *plan = run->report->plan;
+
+	return i < plan->count ? plan->entry[i].info->name : "NOTF_COAL_VQ_GET";
+}
+
+static int judge(struct vdpr_run *run, size_t i, uint32_t len)
+{
+	const struct vdpr_cvq_slot *slot = &run->cvq->slot[i];
+	const uint8_t *answer = run->cvq->in + slot->in;
+
+	if (len != slot->in_len) {
+		/* An error answer may leave out what comes after the ack. */
+		bool short_error = i >= run->report->plan->count && len >= 1 &&
+				   len < slot->in_len &&
+				   answer[0] != VIRTIO_NET_OK;
+
+		if (!short_error)
+			return vdpr_run_device_wrong(
+				run,
+				"device says it wrote %" PRIu32
+				" bytes of the answer to %s, not %" PRIu32,
+				len, command_name(run, i), slot->in_len);
+	}
+	if (i < run->report->plan->count)
+		return judge_command(run, i, *answer);
+	return judge_question(run, i, answer);
+}
+
+/* ------------------------------------------------------------ driving the ring */
+
+/* Takes all that the device has used so far. */
+static int collect(struct vdpr_run *run)
+{
+	struct vdpr_ring *ring = &run->cvq->ring;
+	uint32_t token, len;
+	int ret;
+
+	while ((ret = vdpr_ring_next_used(ring, &token, &len)) > 0) {
+		ret = judge(run, token, len);
+		if (ret)
+			return ret;
+		run->n_done++;
+	}
+	if (ret)
+		return vdpr_run_device_wrong(run, "control virtqueue: device %s",
+					     ring->fault);
+	return 0;
+}
+
+/* Fills the ring and kicks once. */
+static int post(struct vdpr_run *run, size_t end)
+{
+	struct vdpr_report *report = run->report;
+	size_t first = run->next;
+	uint64_t now = vdpr_now();
+	int ret;
+
+	run->next = vdpr_cvq_post(run->cvq, run->next, end);
+	for (size_t i = first; i < run->next && i < report->plan->count; i++) {
+		report->result[i].posted = now;
+		report->n_sent++;
+	}
+	run->stall_at = now + STALL_NSEC;
+	if (!vdpr_ring_publish(&run->cvq->ring))
+		return 0;
+	report->kicks++;
+	ret = vdpr_eventfd_signal(run->cvq->kick_fd);
+	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
+}
+
+/* One line for all commands that were refused. */
+static int report_refused(struct vdpr_run *run)
+{
+	const struct vdpr_report *report = run->report;
+	_cleanup_buf_ struct vdpr_buf text = { 0 };
+
+	for (size_t i = 0; i < report->plan->count; i++) {
+		const struct vdpr_command_info *info =
+			report->plan->entry[i].info;
+		int ack = report->result[i].ack;
+
+		if (ack <= VIRTIO_NET_OK || only_warns(run, info->section))
+			continue;
+		if (text.len)
+			vdpr_buf_str(&text, "; ");
+		refusal_text(report->plan, i, ack, &text);
+	}
+	vdpr_run_device_wrong(run, "%s", text.data ? text.data : "refused");
+	vdpr_cure(run->ctx, "the device was reset; --warn SECTION goes on "
+			    "without that section, at the guest's risk");
+	return -EPROTO;
+}
+
+/* Sends commands up to @end and waits until every one is used and judged. */
+static int drive(struct vdpr_run *run, size_t end)
+{
+	for (;;) {
+		int ret = collect(run);
+
+		if (ret)
+			return ret;
+		if (run->cvq->ring.outstanding)
+			return VDPR_WAIT;
+		/* The rest of a batch was let through, so all are named. */
+		if (run->n_refused)
+			return report_refused(run);
+		if (run->next == end)
+			return 0;
+		ret = post(run, end);
+		if (ret)
+			return ret;
+	}
+}
+
+/* ---------------------------------------------------------------- 7 replay */
+
+/* Fields that a restore compared and that no command changes. */
+static const uint32_t fixed_config = VDPR_CONFIG_MAX_PAIRS | VDPR_CONFIG_MTU |
+				     VDPR_CONFIG_RSS_KEY |
+				     VDPR_CONFIG_RSS_TABLE |
+				     VDPR_CONFIG_HASH_TYPES;
+
+static bool same_limits(const struct vdpr_net_config *a,
+			const struct vdpr_net_config *b)
+{
+	uint32_t has = a->has & fixed_config;
+
+	return (!(has & VDPR_CONFIG_MAX_PAIRS) ||
+		a->max_virtqueue_pairs == b->max_virtqueue_pairs) &&
+	       (!(has & VDPR_CONFIG_MTU) || a->mtu == b->mtu) &&
+	       (!(has & VDPR_CONFIG_RSS_KEY) ||
+		a->rss_max_key_size == b->rss_max_key_size) &&
+	       (!(has & VDPR_CONFIG_RSS_TABLE) ||
+		a->rss_max_indirection_table_length ==
+			b->rss_max_indirection_table_length) &&
+	       (!(has & VDPR_CONFIG_HASH_TYPES) ||
+		a->supported_hash_types == b->supported_hash_types);
+}
+
+static bool mac_was_set(const struct vdpr_run *run)
+{
+	const struct vdpr_plan *plan = run->report->plan;
+
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->entry[i].info->ctrl_class == VIRTIO_NET_CTRL_MAC &&
+		    plan->entry[i].info->command ==
+			    VIRTIO_NET_CTRL_MAC_ADDR_SET)
+			return run->report->result[i].ack == VIRTIO_NET_OK;
+	return false;
+}
+
+/*
+ * The specification has the config MAC follow MAC_ADDR_SET before the command
+ * is used. Some firmware leaves it as it was, which harms nobody; a third value
+ * is a device that does something else than it was told.
+ */
+static int check_mac(struct vdpr_run *run, const struct vdpr_net_config *config)
+{
+	const struct vdpr_reason_kind kind = { "mac", "config", "mac" };
+	const uint8_t *wanted = run->state->mac;
+	char have[VDPR_MAC_TEXT], want[VDPR_MAC_TEXT];
+
+	if (!(config->has & VDPR_CONFIG_MAC) || !mac_was_set(run) ||
+	    !memcmp(config->mac, wanted, 6))
+		return 0;
+	vdpr_mac_format(config->mac, have);
+	vdpr_mac_format(wanted, want);
+	if (memcmp(config->mac, run->info.config.mac, 6) != 0)
+		return vdpr_run_device_wrong(
+			run,
+			"mac: the device's config says %s, %s was set", have,
+			want);
+	vdpr_reasons_add(&run->report->warnings, &kind, want, have, "",
+			 "mac: %s was accepted, but the device's config still "
+			 "says %s",
+			 want, have);
+	return 0;
+}
+
+/* What the device says of itself now that all is set: the last look before it
+ * may receive. */
+static int settle(struct vdpr_run *run)
+{
+	struct vdpr_net_config config;
+	int ret = vdpr_run_check_status(run);
+
+	if (ret)
+		return ret;
+	ret = vdpr_dev_read_config(run->dev, &run->info.features,
+				   run->info.config_size, &config);
+	if (ret)
+		return vdpr_run_call_failed(run, "GET_CONFIG", ret);
+	if (!same_limits(&run->info.config, &config))
+		return vdpr_run_device_wrong(
+			run, "config: the device changed its limits while it "
+			     "was being restored");
+	return check_mac(run, &config);
+}
+
+int vdpr_stage_replay(struct vdpr_run *run)
+{
+	int ret;
+
+	if (run->fit.has_cvq) {
+		ret = drive(run, run->report->plan->n_before);
+		if (ret)
+			return ret;
+	}
+	return settle(run);
+}
+
+/* ---------------------------------------------------------------- 8 enable */
+
+static int wake_queue(struct vdpr_run *run, const struct vdpr_vring *ring)
+{
+	int ret = 0;
+
+	/* What was kicked or called while the queue stood still is not lost. */
+	if (ring->kick_fd >= 0)
+		ret = vdpr_eventfd_signal(ring->kick_fd);
+	if (!ret && ring->call_fd >= 0)
+		ret = vdpr_eventfd_signal(ring->call_fd);
+	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
+}
+
+static int enable_data(struct vdpr_run *run)
+{
+	struct vdpr_report *report = run->report;
+	int ret = 0;
+
+	report->enabled = calloc(run->fit.n_queues + 1u,
+				 sizeof(*report->enabled));
+	if (!report->enabled)
+		return vdpr_fail_memory(run->ctx);
+	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++) {
+		const struct vdpr_vring *ring = &run->rings[i];
+
+		if (run->fit.has_cvq)
+			ret = vdpr_run_enable(run, ring->index);
+		if (!ret)
+			report->enabled[report->n_enabled++] = ring->index;
+	}
+	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
+		ret = wake_queue(run, &run->rings[i]);
+	return ret;
+}
+
+int vdpr_stage_enable(struct vdpr_run *run)
+{
+	if (!run->report->enabled) {
+		int ret = enable_data(run);
+
+		if (ret)
+			return ret;
+	}
+	return run->fit.has_cvq ? drive(run, run->report->plan->count) : 0;
+}
+
+/* ---------------------------------------------------------------- 9 verify */
+
+int vdpr_stage_verify(struct vdpr_run *run)
+{
+	int ret = 0;
+
+	if (run->fit.has_cvq)
+		ret = drive(run, run->cvq->n_slots);
+	return ret ? ret : vdpr_run_check_status(run);
+}
