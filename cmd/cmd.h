@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the command line tool share. */
+#ifndef VDPR_CMD_H
+#define VDPR_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cjson/cJSON.h>
+
+#include "include/vdpa-restore.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define _cleanup_free_ _cleanup_(freep)
+#define _cleanup_json_ _cleanup_(jsonp)
+#define _cleanup_state_ _cleanup_(statep)
+#define _cleanup_plan_ _cleanup_(planp)
+#define _cleanup_dev_ _cleanup_(devp)
+#define _cleanup_report_ _cleanup_(reportp)
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void jsonp(cJSON **p)
+{
+	cJSON_Delete(*p);
+}
+
+static inline void statep(struct vdpr_state **p)
+{
+	vdpr_state_free(*p);
+}
+
+static inline void planp(struct vdpr_plan **p)
+{
+	vdpr_plan_free(*p);
+}
+
+static inline void devp(struct vdpr_dev **p)
+{
+	vdpr_dev_close(*p);
+}
+
+static inline void reportp(struct vdpr_report **p)
+{
+	vdpr_report_free(*p);
+}
+
+/* --------------------------------------------------------------- commands */
+
+struct args;
+struct cli;
+
+/* One option. The last row of a table has no name. */
+struct option_info {
+	const char *name;    /* with its dashes: "--timeout" */
+	const char *letter;  /* "-o", or NULL */
+	const char *arg;     /* what its value is called, or NULL: no value */
+	const char *choices; /* "refuse|default", or NULL: any value */
+	const char *help;
+};
+
+/* One command. Each has a file of its own; main.c has the table of all. */
+struct command {
+	const char *name;
+	const char *synopsis; /* arguments and options, after the name */
+	const char *summary;
+	unsigned int min_words, max_words; /* arguments without options */
+	const struct option_info
+		*options; /* its own; the global ones come on top */
+	/* Return: the exit code. Arguments are counted, options are known. */
+	int (*run)(struct cli *cli, const struct args *args);
+	/* The --json object of a failure, "exit" and "error" still to come, or
+	 * NULL for one with these two alone. */
+	cJSON *(*failure)(const struct cli *cli);
+};
+
+extern const struct command cmd_diff, cmd_help, cmd_list, cmd_load, cmd_plan,
+	cmd_save, cmd_show, cmd_transcript;
+extern const struct option_info global_options[];
+
+/* Command by position, in the order of the help, or NULL past the last. */
+const struct command *command_at(size_t i);
+
+/* Command by name, or NULL. */
+const struct command *command_find(const char *name);
+
+/* ------------------------------------------------------- the running program */
+
+struct cli {
+	struct vdpr_ctx *ctx;
+	const struct command *command; /* NULL until it is known */
+	const char *device;	       /* of load, once it is known */
+	const char *stage; /* where we are: "error.stage" of --json */
+	bool json;
+	bool quiet;
+	int verbose;
+	uint64_t start;	   /* CLOCK_MONOTONIC at the start, nanoseconds */
+	uint64_t deadline; /* the same clock; 0: none */
+	int signals;	   /* signals_block(), or -1 */
+	FILE *out;	   /* what will go to standard output */
+	char *out_text;	   /* behind @out */
+	size_t out_len;
+	bool answered; /* @out holds the object of --json already */
+};
+
+/* Present CLOCK_MONOTONIC time in nanoseconds. */
+uint64_t cli_now(void);
+
+/* ---------------------------------------------------------------- arguments */
+
+struct arg_option {
+	const struct option_info *info;
+	const char *value; /* NULL for an option without value */
+};
+
+struct args {
+	size_t n_words; /* after the command's name */
+	const char **words;
+	size_t n_options; /* as given, in their order */
+	struct arg_option *options;
+};
+
+/* args_parse() - take the command line apart and find the command.
+ * @cli: command, json, quiet and verbose are set.
+ * @out: freed with args_free() whatever is returned.
+ *
+ * Options may stand anywhere, before the command too; "--" ends them.
+ * Return: 0 to go on (cli->command may be NULL: none was given), or the exit
+ * code of an error that has been said.
+ */
+int args_parse(struct cli *cli, int argc, char **argv, struct args *out);
+
+void args_free(struct args *args);
+
+/* Value of an option, the last one if there are several; NULL: not given. */
+const char *args_value(const struct args *args, const char *name);
+
+/* Was an option given? */
+bool args_has(const struct args *args, const char *name);
+
+/* Is the value of an option this choice? */
+bool args_chosen(const struct args *args, const char *name, const char *choice);
+
+/* nearest_word() - what did somebody mean to type?
+ * @list: @n candidates.
+ * Return: the nearest candidate, or NULL if none is near.
+ */
+const char *nearest_word(const char *word, const char *const *list, size_t n);
+
+/* Help of one command, or of all where NULL, written to @to. */
+void help_print(FILE *to, const struct command *command);
+
+/* ------------------------------------------------------------------- input */
+
+/* Longest inputs; the library says what is too long about a longer one. */
+#define INPUT_STATE_MAX (4u << 20)
+#define INPUT_TRANSCRIPT_MAX (64u << 20)
+
+/* input_read() - read a whole file, or standard input for "-".
+ * @limit: bytes; of a longer one a little more than that is read.
+ * @out: freed by the caller; NUL-terminated.
+ *
+ * Gives up at cli->deadline and when cli->signals becomes readable.
+ * Return: 0, or the exit code of an error that has been said.
+ */
+int input_read(struct cli *cli, const char *path, size_t limit, char **out,
+	       size_t *len);
+
+/* Says the library's last error about a file, whose name it does not know.
+ * Return: the exit code. */
+int input_fail(struct cli *cli, const char *path);
+
+/* Reads a state file, or standard input for "-". Return: as input_read(). */
+int input_state(struct cli *cli, const char *path, struct vdpr_state **out);
+
+/* Judges a word that has to be a device. Return: 0 or an exit code. */
+int input_check_dev(struct cli *cli, const char *word);
+
+/* Opens, and so resets, a device. Return: 0 or an exit code. */
+int input_open(struct cli *cli, const char *word, struct vdpr_dev **out);
+
+/* Judges a word that may be a FILE or a DEV. Return: 0 or an exit code. */
+int input_check(struct cli *cli, const char *word);
+
+/* Judges a word that has to be a file. Return: 0 or an exit code. */
+int input_check_file(struct cli *cli, const char *word);
+
+/* What a device tells of itself, as a state; opens, and so resets, it.
+ * Return: 0 or an exit code. */
+int input_dev_state(struct cli *cli, const char *word, struct vdpr_state **out);
+
+/* The state in a FILE, or that of a DEV. Return: 0 or an exit code. */
+int input_side(struct cli *cli, const char *word, struct vdpr_state **out);
+
+/* Gives a state an origin. Return: 0 or an exit code. */
+int input_origin(struct cli *cli, struct vdpr_state *state, const char *kind,
+		 const char *name);
+
+/* ------------------------------------------------------------------ output */
+
+/* Adds a file's or a device's text to the output, made safe for a terminal. */
+void out_text(FILE *to, const char *text);
+
+/* "0x..." of a mask, without leading zeros. */
+#define FEATURES_TEXT 35
+void out_features_hex(const struct vdpr_features *f, char text[FEATURES_TEXT]);
+
+/* Adds a word to a line of at most 79 columns; a new line begins with @indent
+ * blanks. @column: where the line stands, @indent at first. */
+void out_word(FILE *to, unsigned int indent, unsigned int *column,
+	      const char *word);
+
+/* The names of all bits of a mask, broken into lines. */
+void out_feature_names(FILE *to, unsigned int indent,
+		       const struct vdpr_features *f);
+
+/* The object of --json: adds a null "error" where there is none, prints and frees
+ * it. Return: @code, or 1 if memory ran out. */
+int out_json(struct cli *cli, int code, cJSON *object);
+
+/* Bytes as hex digits; freed by the caller; NULL without memory. */
+char *out_hex(const void *data, size_t len);
+
+/* Writes what is in cli->out to standard output.
+ * Return: 0, or 1 after saying why it could not be written. */
+int out_flush(struct cli *cli);
+
+/* Writes all bytes to a descriptor. Return: 0 or -errno. */
+int out_write(int fd, const char *text, size_t len);
+
+/* Something that was done or is worth knowing, on standard error; not with -q. */
+void note(const struct cli *cli, const char *fmt, ...) VDPR_PRINTF(2, 3);
+
+/* fail() - say an error of the tool's own, in one line.
+ * @code: the exit code.
+ * @cure: what to do, or NULL.
+ * Return: @code.
+ */
+int fail(struct cli *cli, int code, const char *cure, const char *fmt, ...)
+	VDPR_PRINTF(4, 5);
+
+/* Says the library's last error. Return: the exit code, never 0. */
+int fail_ctx(struct cli *cli);
+
+/* The same with a cure that the tool knows better than the library. */
+int fail_ctx_cure(struct cli *cli, const char *cure);
+
+int fail_memory(struct cli *cli);
+
+/* Adds "error" to an object: null where @text is NULL. */
+void json_add_error(cJSON *object, const char *stage, const char *text,
+		    const char *cure);
+
+/* String member of an object or "" */
+const char *json_text(const cJSON *object, const char *key);
+
+/* Number member of an object or 0. */
+double json_number(const cJSON *object, const char *key);
+
+/* Text as a JSON string, or null where it is empty or NULL. */
+void json_add_text(cJSON *object, const char *key, const char *text);
+
+/* ------------------------------------------------- parts of single commands */
+
+/* show: what a device says of itself, as text. Return: 0 or an exit code. */
+int show_device(struct cli *cli, const char *word);
+
+/* load: the report that vdpr_report_format() gave, as text. Return: 0 or an exit
+ * code. */
+int load_print_report(struct cli *cli, const char *text);
+
+/* ----------------------------------------------------------------- signals */
+
+/* signals_block() - keep SIGINT and SIGTERM from ending the program.
+ * Return: a descriptor that is readable once one of them came, or -errno.
+ */
+int signals_block(void);
+
+/* Waits until one of them comes. Return: 0 or -errno. */
+int signals_wait(int fd);
+
+#endif

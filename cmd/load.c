@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* load: restores a state to a device, and holds the device if that is wanted. */
+#include "cmd/cmd.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const struct option_info load_options[] = {
+	{ "--timeout", NULL, "SECONDS", NULL,
+	  "give up after that, 0.001 to 3600 (default 10)" },
+	{ "--enable-after-driver-ok", NULL, "POLICY", "require|assume",
+	  "must the device promise late enabling? (default: require)" },
+	{ "--unknown", NULL, "POLICY", "refuse|default",
+	  "what the state does not know (default: refuse)" },
+	{ "--warn", NULL, "SECTION", NULL,
+	  "only warn if commands of this section are refused" },
+	{ "--strict-features", NULL, NULL, NULL,
+	  "refuse even if only a feature of the VMM's own is missing" },
+	{ "--hold", NULL, NULL, NULL,
+	  "keep the device open until a signal comes" },
+	{ 0 },
+};
+
+/* What the words and options of one load come to. */
+struct load {
+	const char *file, *dev;
+	struct vdpr_restore_opts opts;
+	const char **warn; /* sections, freed */
+};
+
+/*
+ * "S" or "S.FRACTION" in nanoseconds. Not strtod(): its decimal point depends
+ * on the locale, and it takes hex, exponents, infinities.
+ */
+static bool parse_seconds(const char *text, uint64_t *out)
+{
+	size_t whole = strspn(text, "0123456789");
+	const char *point = text + whole;
+	uint64_t ns = 0, unit = 100000000;
+
+	if (!whole || whole > 5)
+		return false;
+	for (size_t i = 0; i < whole; i++)
+		ns = ns * 10 + (uint64_t)(text[i] - '0') * 1000000000u;
+	if (*point == '.' && point[1])
+		while (*++point >= '0' && *point <= '9') {
+			ns += (uint64_t)(*point - '0') * unit;
+			unit /= 10;
+		}
+	*out = ns;
+	return !*point && ns >= 1000000 && ns <= 3600000000000u;
+}
+
+static int parse_timeout(struct cli *cli, const struct args *args, uint64_t *ns)
+{
+	const char *text = args_value(args, "--timeout");
+
+	*ns = 10000000000u;
+	if (!text || parse_seconds(text, ns))
+		return 0;
+	return fail(cli, VDPR_CAUSE_USAGE, NULL,
+		    "load: --timeout %s: must be 0.001 to 3600 seconds", text);
+}
+
+/* Is this the section of any command? The library's table is the truth. */
+static bool is_section(const char *word)
+{
+	for (unsigned int i = 0; i < 16 * 16; i++) {
+		const char *section = vdpr_command_section((uint8_t)(i / 16),
+							   (uint8_t)(i % 16));
+
+		if (section && !strcmp(section, word))
+			return true;
+	}
+	return false;
+}
+
+static int parse_warn(struct cli *cli, const struct args *args,
+		      struct load *load)
+{
+	size_t n = 0;
+
+	load->warn = calloc(args->n_options + 1, sizeof(*load->warn));
+	if (!load->warn)
+		return fail_memory(cli);
+	for (size_t i = 0; i < args->n_options; i++) {
+		const char *section = args->options[i].value;
+
+		if (strcmp(args->options[i].info->name, "--warn") != 0)
+			continue;
+		if (!is_section(section))
+			return fail(cli, VDPR_CAUSE_USAGE,
+				    "name a section of the state, such as rss",
+				    "load: --warn %s: no such section",
+				    section);
+		load->warn[n++] = section;
+	}
+	load->opts.warn = load->warn;
+	load->opts.n_warn = n;
+	return 0;
+}
+
+static unsigned int parse_flags(const struct args *args)
+{
+	unsigned int flags = VDPR_RESTORE_EMPTY_RINGS;
+
+	if (args_chosen(args, "--enable-after-driver-ok", "assume"))
+		flags |= VDPR_RESTORE_ASSUME_ENABLE;
+	if (args_chosen(args, "--unknown", "default"))
+		flags |= VDPR_RESTORE_UNKNOWN_DEFAULT;
+	if (args_has(args, "--strict-features"))
+		flags |= VDPR_RESTORE_STRICT_FEATURES;
+	return flags;
+}
+
+static int parse(struct cli *cli, const struct args *args, struct load *load)
+{
+	uint64_t timeout;
+	int code = parse_timeout(cli, args, &timeout);
+
+	cli->device = args->words[1];
+	if (!code)
+		code = parse_warn(cli, args, load);
+	if (!code)
+		code = input_check_file(cli, args->words[0]);
+	if (!code)
+		code = input_check_dev(cli, args->words[1]);
+	if (code)
+		return code;
+	load->file = args->words[0];
+	load->dev = args->words[1];
+	load->opts.flags = parse_flags(args);
+	cli->deadline = cli->start + timeout;
+	load->opts.deadline = cli->deadline;
+	return 0;
+}
+
+/* Reads the state and refuses what needs no device to be refused. */
+static int read_state(struct cli *cli, const struct load *load,
+		      struct vdpr_state **out)
+{
+	_cleanup_plan_ struct vdpr_plan *plan = NULL;
+	bool lenient = load->opts.flags & VDPR_RESTORE_UNKNOWN_DEFAULT;
+	int code = input_state(cli, load->file, out);
+
+	if (code)
+		return code;
+	cli->stage = "compare";
+	if (vdpr_plan(cli->ctx, *out, lenient ? VDPR_PLAN_UNKNOWN_DEFAULT : 0,
+		      &plan) < 0)
+		return input_fail(cli, load->file);
+	return 0;
+}
+
+static int block_signals(struct cli *cli, struct load *load)
+{
+	cli->signals = signals_block();
+	if (cli->signals < 0)
+		return fail(cli, VDPR_CAUSE_OTHER, NULL, "signalfd: %s",
+			    strerror(-cli->signals));
+	load->opts.cancel_fd = cli->signals;
+	return 0;
+}
+
+static int print_report(struct cli *cli, const struct vdpr_report *report)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (vdpr_report_format(cli->ctx, report, &text) < 0)
+		return fail_ctx(cli);
+	if (cli->json) {
+		fputs(text, cli->out);
+		cli->answered = true;
+		return 0;
+	}
+	return load_print_report(cli, text);
+}
+
+/* The line on standard error comes from the context, whose text is copied: the
+ * report's printing may use the context again. With --json the report has the
+ * error itself. */
+static int fail_restore(struct cli *cli, const struct vdpr_report *report)
+{
+	_cleanup_free_ char *error = strdup(vdpr_ctx_error(cli->ctx));
+	_cleanup_free_ char *cure = strdup(vdpr_ctx_cure(cli->ctx));
+	int code = (int)vdpr_ctx_cause(cli->ctx);
+
+	cli->stage = "restore";
+	if (report && (cli->json || cli->verbose))
+		print_report(cli, report);
+	if (!error || !cure)
+		return fail_memory(cli);
+	return fail(cli, code ? code : VDPR_CAUSE_OTHER, cure, "%s", error);
+}
+
+static int hold(struct cli *cli, const struct load *load)
+{
+	int rc, code = out_flush(cli);
+
+	if (code)
+		return code;
+	note(cli, "%s: holding the device until SIGINT or SIGTERM", load->dev);
+	rc = signals_wait(cli->signals);
+	if (rc < 0)
+		return fail(cli, VDPR_CAUSE_OTHER, NULL, "signalfd: read: %s",
+			    strerror(-rc));
+	return 0;
+}
+
+static int restore(struct cli *cli, const struct load *load,
+		   const struct vdpr_state *state, bool wants_hold)
+{
+	_cleanup_report_ struct vdpr_report *report = NULL;
+	_cleanup_dev_ struct vdpr_dev *dev = NULL;
+	int code = input_open(cli, load->dev, &dev);
+
+	if (code)
+		return code;
+	if (vdpr_restore_run(cli->ctx, dev, state, &load->opts, &report) < 0)
+		return fail_restore(cli, report);
+	code = print_report(cli, report);
+	if (code)
+		return code;
+	if (wants_hold)
+		return hold(cli, load);
+	note(cli,
+	     "%s: a rehearsal: the device is reset, and this state gone, "
+	     "when this command ends",
+	     load->dev);
+	return 0;
+}
+
+static int load_run(struct cli *cli, const struct args *args)
+{
+	struct load load = { .opts = VDPR_INIT(struct vdpr_restore_opts) };
+	_cleanup_state_ struct vdpr_state *state = NULL;
+	int code = parse(cli, args, &load);
+
+	if (!code)
+		code = block_signals(cli, &load);
+	if (!code)
+		code = read_state(cli, &load, &state);
+	if (!code)
+		code = restore(cli, &load, state, args_has(args, "--hold"));
+	if (cli->signals >= 0)
+		close(cli->signals);
+	free(load.warn);
+	return code;
+}
+
+/* A report of nothing done. */
+static cJSON *load_failure(const struct cli *cli)
+{
+	static const char *const counts[] = { "commands", "kicks", "ioctls",
+					      "iotlb_writes" };
+	cJSON *object = cJSON_CreateObject();
+	cJSON *count;
+
+	cJSON_AddStringToObject(object, "schema", "vdpa-restore/report");
+	cJSON_AddNumberToObject(object, "version", 1);
+	cJSON_AddNumberToObject(object, "exit", 0);
+	json_add_text(object, "device", cli->device);
+	cJSON_AddNullToObject(object, "isolated");
+	cJSON_AddNullToObject(object, "order");
+	cJSON_AddArrayToObject(object, "stages");
+	cJSON_AddArrayToObject(object, "commands");
+	count = cJSON_AddObjectToObject(object, "counts");
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		cJSON_AddNumberToObject(count, counts[i], 0);
+	cJSON_AddArrayToObject(object, "enabled");
+	cJSON_AddArrayToObject(object, "warnings");
+	return object;
+}
+
+const struct command cmd_load = {
+	.name = "load",
+	.synopsis = "FILE DEV [OPTION]...",
+	.summary =
+		"Restores a state to a device, in the one order that is right",
+	.min_words = 2,
+	.max_words = 2,
+	.options = load_options,
+	.run = load_run,
+	.failure = load_failure,
+};

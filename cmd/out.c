@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Output: results on standard output, everything else on standard error. */
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Length of the character that begins at @p if a terminal may see it: printable
+ * ASCII or a well-formed longer one outside the C1 controls; else 0. */
+static size_t printable(const unsigned char *p)
+{
+	size_t len = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+
+	if (*p < 0x20 || *p == 0x7f)
+		return 0;
+	if (*p >= 0x80 && (*p < 0xc2 || *p > 0xf4))
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return *p == 0xc2 && p[1] < 0xa0 ? 0 : len;
+}
+
+/* Names in files and from devices are not ours: an escape sequence in one must
+ * not reach the terminal, nor a newline break the line. */
+void out_text(FILE *to, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		size_t len = printable(p);
+
+		if (len)
+			fwrite(p, 1, len, to);
+		else
+			fprintf(to, "\\x%02x", *p);
+		p += len ? len : 1;
+	}
+}
+
+void out_features_hex(const struct vdpr_features *f, char text[FEATURES_TEXT])
+{
+	if (f->word[1])
+		snprintf(text, FEATURES_TEXT, "0x%llx%016llx",
+			 (unsigned long long)f->word[1],
+			 (unsigned long long)f->word[0]);
+	else
+		snprintf(text, FEATURES_TEXT, "0x%llx",
+			 (unsigned long long)f->word[0]);
+}
+
+void out_word(FILE *to, unsigned int indent, unsigned int *column,
+	      const char *word)
+{
+	size_t len = strlen(word);
+
+	if (*column > indent && *column + 1 + len > 79) {
+		fprintf(to, "\n%*s", (int)indent, "");
+		*column = indent;
+	}
+	if (*column > indent) {
+		fputc(' ', to);
+		++*column;
+	}
+	out_text(to, word);
+	*column += (unsigned int)len;
+}
+
+void out_feature_names(FILE *to, unsigned int indent,
+		       const struct vdpr_features *f)
+{
+	unsigned int column = indent;
+
+	for (unsigned int bit = 0; bit < 128; bit++) {
+		const char *name = vdpr_feature_name(bit);
+		char text[16];
+
+		if (!(f->word[bit / 64] >> (bit % 64) & 1))
+			continue;
+		snprintf(text, sizeof(text), "bit_%u", bit);
+		out_word(to, indent, &column, name ? name : text);
+	}
+	if (column == indent)
+		fputs("(none)", to);
+	fputc('\n', to);
+}
+
+char *out_hex(const void *data, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *from = data;
+	char *text = malloc(2 * len + 1);
+
+	if (!text)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		text[2 * i] = digits[from[i] >> 4];
+		text[2 * i + 1] = digits[from[i] & 15];
+	}
+	text[2 * len] = '\0';
+	return text;
+}
+
+int out_json(struct cli *cli, int code, cJSON *object)
+{
+	_cleanup_json_ cJSON *owned = object;
+	_cleanup_free_ char *text = NULL;
+
+	if (owned && !cJSON_HasObjectItem(owned, "error"))
+		cJSON_AddNullToObject(owned, "error");
+	text = owned ? cJSON_PrintUnformatted(owned) : NULL;
+	if (!text)
+		return fail_memory(cli);
+	fprintf(cli->out, "%s\n", text);
+	cli->answered = true;
+	return code;
+}
+
+int out_write(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int out_flush(struct cli *cli)
+{
+	int rc;
+
+	if (fflush(cli->out) != 0)
+		return fail_memory(cli);
+	rc = out_write(STDOUT_FILENO, cli->out_text, cli->out_len);
+	rewind(cli->out);
+	if (rc < 0)
+		return fail(cli, VDPR_CAUSE_OTHER, NULL,
+			    "standard output: write: %s", strerror(-rc));
+	return 0;
+}
+
+/* --------------------------------------------------------------------- JSON */
+
+void json_add_error(cJSON *object, const char *stage, const char *text,
+		    const char *cure)
+{
+	cJSON *error;
+
+	if (!text) {
+		cJSON_AddNullToObject(object, "error");
+		return;
+	}
+	error = cJSON_AddObjectToObject(object, "error");
+	cJSON_AddStringToObject(error, "stage", stage);
+	cJSON_AddStringToObject(error, "text", text);
+	cJSON_AddStringToObject(error, "cure", cure ? cure : "");
+}
+
+const char *json_text(const cJSON *object, const char *key)
+{
+	const char *text = cJSON_GetStringValue(
+		cJSON_GetObjectItemCaseSensitive(object, key));
+
+	return text ? text : "";
+}
+
+double json_number(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+void json_add_text(cJSON *object, const char *key, const char *text)
+{
+	if (text && *text)
+		cJSON_AddStringToObject(object, key, text);
+	else
+		cJSON_AddNullToObject(object, key);
+}

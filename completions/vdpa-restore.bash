@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+# bash completion for vdpa-restore(8)
+# shellcheck shell=bash
+
+_vdpa_restore_commands='list show save plan load diff transcript help'
+_vdpa_restore_globals='--json --verbose -v --quiet -q --help -h --version'
+
+# The command on the line: the first word that is no option and no option's value.
+_vdpa_restore_command() {
+	local i word
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		--device | --transcript | --prefer | --output | -o | --timeout | \
+			--warn | --enable-after-driver-ok | --unknown)
+			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
+				i=$((i + 1))
+			fi
+			i=$((i + 1))
+			;;
+		-*) ;;
+		*)
+			printf '%s' "$word"
+			return
+			;;
+		esac
+	done
+}
+
+_vdpa_restore_devices() {
+	local path
+	printf '%s\n' sim
+	for path in /dev/vhost-vdpa-*; do
+		[[ -c $path ]] && printf '%s\n' "$path"
+	done
+	for path in /sys/bus/vdpa/devices/*; do
+		[[ -e $path ]] && printf 'vdpa:%s\n' "${path##*/}"
+	done
+}
+
+_vdpa_restore_options() {
+	case $1 in
+	save) printf '%s' '--device --transcript --prefer --output -o' ;;
+	load)
+		printf '%s' '--timeout --enable-after-driver-ok --unknown' \
+			' --warn --strict-features --hold'
+		;;
+	diff) printf '%s' '--rings' ;;
+	help) printf '%s' '--list' ;;
+	esac
+}
+
+# Words for the value of an option; fails where the word is no option's value.
+_vdpa_restore_value() {
+	case $1 in
+	--enable-after-driver-ok) printf '%s' 'require assume' ;;
+	--unknown) printf '%s' 'refuse default' ;;
+	--warn) printf '%s' \
+		'mac rx_mode vlan mq rss hash_report offloads coalescing' ;;
+	--device) _vdpa_restore_devices ;;
+	--prefer) printf '%s' 'transcript device' ;;
+	--timeout) ;;
+	--transcript | --output | -o) printf '%s' '@files' ;;
+	*) return 1 ;;
+	esac
+}
+
+_vdpa_restore_fill() {
+	local words=$1 current=$2
+	if [[ $words == *@files* ]]; then
+		words=${words//@files/}
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"
+			compgen -f -- "$current")
+		return
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+_vdpa_restore() {
+	local current=${COMP_WORDS[COMP_CWORD]}
+	local previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local command words
+
+	# bash splits at "=" and ":", so that --unknown=x is three words.
+	if [[ $current == = ]]; then
+		current=
+	elif [[ $previous == = && $COMP_CWORD -gt 1 ]]; then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	command=$(_vdpa_restore_command)
+	if words=$(_vdpa_restore_value "$previous"); then
+		_vdpa_restore_fill "$words" "$current"
+	elif [[ $current == -* ]]; then
+		_vdpa_restore_fill \
+			"$(_vdpa_restore_options "$command") $_vdpa_restore_globals" \
+			"$current"
+	elif [[ -z $command ]]; then
+		_vdpa_restore_fill "$_vdpa_restore_commands" "$current"
+	elif [[ $command == help ]]; then
+		_vdpa_restore_fill "$_vdpa_restore_commands" "$current"
+	elif [[ $command == load || $command == show || $command == plan ||
+		$command == diff ]]; then
+		_vdpa_restore_fill "@files $(_vdpa_restore_devices)" "$current"
+	elif [[ $command == transcript ]]; then
+		_vdpa_restore_fill '@files' "$current"
+	fi
+	if declare -F __ltrim_colon_completions >/dev/null; then
+		__ltrim_colon_completions "$current"
+	fi
+}
+
+complete -F _vdpa_restore vdpa-restore

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# fish completion for vdpa-restore(8)
+
+function __vdpa_restore_devices
+    echo sim
+    for path in /dev/vhost-vdpa-*
+        echo $path
+    end
+    for path in /sys/bus/vdpa/devices/*
+        echo vdpa:(string replace -r '.*/' '' $path)
+    end
+end
+
+set -l commands list show save plan load diff transcript help
+
+complete -c vdpa-restore -f
+complete -c vdpa-restore -l json -d 'One JSON object on standard output'
+complete -c vdpa-restore -s v -l verbose -d 'Say more on standard error'
+complete -c vdpa-restore -s q -l quiet -d 'Only errors on standard error'
+complete -c vdpa-restore -s h -l help -d Help
+complete -c vdpa-restore -l version -d 'Print the version'
+
+set -l none "not __fish_seen_subcommand_from $commands"
+complete -c vdpa-restore -n $none -a list -d 'Show vdpa devices and who holds them'
+complete -c vdpa-restore -n $none -a show -d 'Show a state file or a device'
+complete -c vdpa-restore -n $none -a save -d 'Write a state file from what sources know'
+complete -c vdpa-restore -n $none -a plan -d 'Print the control commands of a state'
+complete -c vdpa-restore -n $none -a load -d 'Restore a state to a device'
+complete -c vdpa-restore -n $none -a diff -d 'Compare two states or devices'
+complete -c vdpa-restore -n $none -a transcript -d 'Print a transcript, decoded'
+complete -c vdpa-restore -n $none -a help -d 'Explain a command, or list all'
+
+set -l help '__fish_seen_subcommand_from help'
+complete -c vdpa-restore -n $help -a "$commands"
+complete -c vdpa-restore -n $help -l list -d 'All commands and options, for programs'
+
+set -l words '__fish_seen_subcommand_from show plan load diff'
+complete -c vdpa-restore -n $words -F -a '(__vdpa_restore_devices)'
+complete -c vdpa-restore -n '__fish_seen_subcommand_from transcript' -F
+
+set -l save '__fish_seen_subcommand_from save'
+complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices)' -d 'What a device tells of itself'
+complete -c vdpa-restore -n $save -l transcript -r -F -d 'Control commands that a device was given'
+complete -c vdpa-restore -n $save -l prefer -x -a 'transcript device' -d 'The source that is right'
+complete -c vdpa-restore -n $save -s o -l output -r -F -d 'File to write'
+
+set -l load '__fish_seen_subcommand_from load'
+complete -c vdpa-restore -n $load -l timeout -x -d 'Give up after that many seconds'
+complete -c vdpa-restore -n $load -l enable-after-driver-ok -x -a 'require assume' -d 'Late enabling'
+complete -c vdpa-restore -n $load -l unknown -x -a 'refuse default' -d 'What the state does not know'
+complete -c vdpa-restore -n $load -l warn -x -a 'mac rx_mode vlan mq rss hash_report offloads coalescing' -d 'Only warn of refusals'
+complete -c vdpa-restore -n $load -l strict-features -d 'Refuse where a feature of the VMM lacks'
+complete -c vdpa-restore -n $load -l hold -d 'Keep the device open until a signal'
+
+complete -c vdpa-restore -n '__fish_seen_subcommand_from diff' -l rings -d 'Compare the rings too'
