@@ -22,9 +22,11 @@ struct world {
 
 static void fresh(struct world *w, bool event_idx)
 {
+	const struct vdpr_ring_format format = { .ops = &vdpr_ring_split,
+						 .event_idx = event_idx };
+
 	memset(w, 0, sizeof(*w));
-	vdpr_ring_init(&w->ring, &vdpr_ring_split, NUM, w->ro, w->rw,
-		       event_idx);
+	vdpr_ring_init(&w->ring, &format, NUM, w->ro, w->rw);
 }
 
 static int add(struct world *w, uint32_t token)

@@ -1,0 +1,34 @@
+#!/bin/bash
+# The lab's tests, or one line that says why they cannot run here.
+#
+# LAB=auto: where the lab cannot run, that is a skip; require: a failure; no: not
+# even tried. KERNELS: which kernels (default 6.12).
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+LAB=${LAB:-auto}
+
+cannot() {
+	if [ "$LAB" = require ]; then
+		echo "not ok 1 - lab: $1"
+		exit 1
+	fi
+	echo "ok 1 - lab # SKIP $1"
+	exit 0
+}
+
+[ "$LAB" != no ] || cannot 'LAB=no'
+[ "$(uname -m)" = x86_64 ] || cannot 'the lab needs x86-64'
+[ "$(id -u)" -eq 0 ] || cannot 'the lab needs root for taps'
+[ -c /dev/net/tun ] || cannot 'there is no /dev/net/tun'
+tests/deps.sh lab || cannot 'packages are missing and could not be installed'
+
+for kernel in ${KERNELS:-6.12 6.1}; do
+	timeout 900 tests/lab/prepare "$kernel" ||
+		cannot "the machine's Linux $kernel could not be prepared"
+done
+status=0
+for kernel in ${KERNELS:-6.12 6.1}; do
+	echo "# Linux $kernel"
+	LAB_KERNEL=$kernel timeout 900 tests/lab/check.py || status=1
+done
+exit $status

@@ -1,0 +1,74 @@
+#!/bin/bash
+# make install into a folder, a C and a C++ user of what is there, uninstall.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+CC=${CC:-gcc}
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+n=0
+
+check() {
+	n=$((n + 1))
+	local name=$1
+	shift
+	if "$@" >"$root/log" 2>&1; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name"
+		sed 's/^/# /' "$root/log"
+	fi
+}
+
+run_make() {
+	env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory CC="$CC" \
+		DESTDIR="$root/dest" PREFIX=/usr "$@"
+}
+
+pc() {
+	PKG_CONFIG_LIBDIR="$root/dest/usr/lib/pkgconfig" \
+		PKG_CONFIG_SYSROOT_DIR="$root/dest" pkg-config "$@" vdpa-restore
+}
+
+build_shared() {
+	# shellcheck disable=SC2046 # flags are words
+	"$CC" -Wall -Wextra -Werror tests/consumer/consumer.c -o "$root/shared" \
+		$(pc --cflags --libs)
+}
+
+build_static() {
+	# shellcheck disable=SC2046
+	"$CC" tests/consumer/consumer.c -o "$root/static" $(pc --cflags) \
+		"$root/dest/usr/lib/libvdpa-restore.a" -lcjson -pthread
+}
+
+build_cxx() {
+	# shellcheck disable=SC2046
+	"$CC" -x c++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only \
+		$(pc --cflags) tests/consumer/consumer.c
+}
+
+run_shared() {
+	LD_LIBRARY_PATH="$root/dest/usr/lib" "$root/shared" tests/data/typical.json
+}
+
+run_static() {
+	"$root/static" tests/data/typical.json
+}
+
+run_cli() {
+	"$root/dest/usr/bin/vdpa-restore" --version | grep -qE ' [0-9]+\.[0-9]+\.[0-9]+$'
+}
+
+nothing_left() {
+	run_make uninstall && [ -z "$(find "$root/dest" ! -type d)" ]
+}
+
+check 'install succeeds' run_make install
+check 'the installed tool runs' run_cli
+check 'a C program builds against the shared library' build_shared
+check 'and restores a state' run_shared
+check 'a C program builds against the static library' build_static
+check 'and restores a state, too' run_static
+check 'the header is C++' build_cxx
+check 'uninstall leaves nothing behind' nothing_left
+echo "1..$n"

@@ -1,0 +1,68 @@
+#!/bin/bash
+# The Makefile: dependency tracking, V=1, separate trees, version and map agree.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+n=0
+
+check() {
+	n=$((n + 1))
+	local name=$1
+	shift
+	if "$@" >"$root/log" 2>&1; then
+		echo "ok $n - $name"
+	else
+		echo "not ok $n - $name"
+		sed 's/^/# /' "$root/log"
+	fi
+}
+
+# A copy, so that touching files here disturbs nobody.
+cp -r Makefile cmd restore netlink include completions docs "$root/" 2>/dev/null
+
+run_make() {
+	env -u MAKEFLAGS -u MAKELEVEL -u SAN -u CC make --no-print-directory \
+		-C "$root" -j2 "$@"
+}
+
+nothing_to_do_twice() {
+	run_make all && [ -z "$(run_make all)" ]
+}
+
+header_rebuilds_its_users() {
+	touch "$root/restore/quirks.h"
+	local out
+	out=$(run_make all)
+	echo "$out"
+	grep -q 'CC *restore/quirks.c' <<<"$out" && ! grep -q 'CC *restore/util.c' <<<"$out"
+}
+
+v1_shows_commands() {
+	touch "$root/restore/quirks.c"
+	run_make V=1 all | grep -q -- '-iquote . .*restore/quirks.c'
+}
+
+sanitizer_has_a_tree_of_its_own() {
+	run_make SAN=undefined build/san-undefined/restore/util.o &&
+		[ -f "$root/build/san-undefined/restore/util.o" ]
+}
+
+map_names_the_version() {
+	local version
+	version=$(sed -n 's/^VERSION := \([0-9]*\.[0-9]*\)\..*/\1/p' Makefile)
+	grep -q "^VDPA_RESTORE_$version {" restore/libvdpa-restore.map &&
+		grep -q "## .*$version\." CHANGELOG.md
+}
+
+clean_removes_the_build() {
+	run_make clean && [ ! -e "$root/build" ]
+}
+
+check 'a second make has nothing to do' nothing_to_do_twice
+check 'a changed header rebuilds what includes it, and no more' header_rebuilds_its_users
+check 'V=1 shows the commands' v1_shows_commands
+check 'a sanitizer build has a tree of its own' sanitizer_has_a_tree_of_its_own
+check 'version, symbol map and changelog agree' map_names_the_version
+check 'clean removes the build' clean_removes_the_build
+echo "1..$n"
