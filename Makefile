@@ -65,7 +65,8 @@ endif
 lib_src := $(sort $(wildcard restore/*.c))
 cmd_src := $(sort $(wildcard cmd/*.c))
 test_src := $(sort $(wildcard tests/test-*.c))
-test_lib_src := $(sort $(filter-out $(test_src) tests/fuzz-%,$(wildcard tests/*.c)))
+test_lib_src := $(sort $(filter-out $(test_src) tests/fuzz-%,$(wildcard tests/*.c)) \
+	$(filter-out tests/conformance/conformance.c,$(wildcard tests/conformance/*.c)))
 
 lib_obj := $(lib_src:%.c=$(B)/%.o)
 cmd_obj := $(cmd_src:%.c=$(B)/%.o)
@@ -121,13 +122,23 @@ $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
 		$(cjson_libs) $(cmocka_libs)
 
-.PHONY: tests
-tests: $(test_bin)
+# Call sequences with the answers that the kernel gives: a program for any device.
+conformance := $(B)/tests/conformance/conformance
+$(conformance): $(conformance).o $(test_lib_obj) $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
+		$(cjson_libs) $(cmocka_libs)
 
-$(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in Makefile
+.PHONY: tests
+tests: $(test_bin) $(conformance)
+
+# Rewritten whenever the folders differ from those of the last time.
+.PHONY: FORCE
+$(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@.new
+	$(Q)cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
 # ------------------------------------------------------------------ install
 
@@ -302,4 +313,4 @@ help:
 clean:
 	rm -rf build
 
--include $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(conformance).d $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

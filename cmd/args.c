@@ -296,19 +296,18 @@ static bool is_choice(const char *choices, const char *value)
 
 static int check_options(struct cli *cli, const struct args *args)
 {
-	for (size_t i = 0; i < args->n_options; i++) {
-		const struct option_info *info = args->options[i].info;
+	for (const struct arg_option *o = args->options; o->info; o++) {
+		const struct option_info *info = o->info;
 		size_t len = strlen(info->name);
 
 		if (cli->command && !find_in(global_options, info->name, len) &&
 		    !find_in(cli->command->options, info->name, len))
 			return fail_unknown_option(cli, info->name, len);
-		if (info->choices &&
-		    !is_choice(info->choices, args->options[i].value))
+		if (info->choices && !is_choice(info->choices, o->value))
 			return fail(cli, VDPR_CAUSE_USAGE, NULL,
 				    "%s: %s=%s: must be one of %s",
-				    command_name(cli), info->name,
-				    args->options[i].value, info->choices);
+				    command_name(cli), info->name, o->value,
+				    info->choices);
 	}
 	return 0;
 }
@@ -338,8 +337,8 @@ static int check_words(struct cli *cli, const struct args *args)
 /* An error before the last word must answer in JSON too if that is asked for. */
 static void find_globals(struct cli *cli, const struct args *args)
 {
-	for (size_t i = 0; i < args->n_options; i++) {
-		const char *name = args->options[i].info->name;
+	for (const struct arg_option *o = args->options; o->info; o++) {
+		const char *name = o->info->name;
 
 		cli->json |= !strcmp(name, "--json");
 		cli->quiet |= !strcmp(name, "--quiet");
@@ -347,7 +346,8 @@ static void find_globals(struct cli *cli, const struct args *args)
 	}
 }
 
-/* How many options the words can hold: letters in a row are several. */
+/* How many options the words can hold, and the end: letters in a row are
+ * several. */
 static size_t option_slots(int argc, char **argv)
 {
 	size_t n = 1;
@@ -408,8 +408,8 @@ const char *args_value(const struct args *args, const char *name)
 
 bool args_has(const struct args *args, const char *name)
 {
-	for (size_t i = 0; i < args->n_options; i++)
-		if (!strcmp(args->options[i].info->name, name))
+	for (const struct arg_option *o = args->options; o->info; o++)
+		if (!strcmp(o->info->name, name))
 			return true;
 	return false;
 }

@@ -123,8 +123,8 @@ struct arg_option {
 struct args {
 	size_t n_words; /* after the command's name */
 	const char **words;
-	size_t n_options; /* as given, in their order */
-	struct arg_option *options;
+	size_t n_options;
+	struct arg_option *options; /* in their order; info NULL ends them */
 };
 
 /* args_parse() - take the command line apart and find the command.

@@ -54,7 +54,7 @@ static int wait_input(const struct cli *cli, int fd)
 		return errno == EINTR ? 0 : -errno;
 	if (n == 0)
 		return -ETIME;
-	return fds[1].revents & POLLIN ? -ECANCELED : 0;
+	return (fds[1].revents & POLLIN) ? -ECANCELED : 0;
 }
 
 /* Reads until the end of the file, or one byte more than @limit: enough for the
@@ -139,7 +139,7 @@ int input_fail(struct cli *cli, const char *path)
 int input_state(struct cli *cli, const char *path, struct vdpr_state **out)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int code;
 
 	cli->stage = "read";

@@ -176,21 +176,19 @@ static int print_report(struct cli *cli, const struct vdpr_report *report)
 	return load_print_report(cli, text);
 }
 
-/* The line on standard error comes from the context, whose text is copied: the
- * report's printing may use the context again. With --json the report has the
- * error itself. */
+/* The error comes before the report, whose printing uses the context again. With
+ * --json the report is the answer: it has the error itself. */
 static int fail_restore(struct cli *cli, const struct vdpr_report *report)
 {
-	_cleanup_free_ char *error = strdup(vdpr_ctx_error(cli->ctx));
-	_cleanup_free_ char *cure = strdup(vdpr_ctx_cure(cli->ctx));
-	int code = (int)vdpr_ctx_cause(cli->ctx);
+	bool wanted = report && (cli->json || cli->verbose);
+	int code;
 
 	cli->stage = "restore";
-	if (report && (cli->json || cli->verbose))
+	cli->answered |= wanted && cli->json;
+	code = fail_ctx(cli);
+	if (wanted)
 		print_report(cli, report);
-	if (!error || !cure)
-		return fail_memory(cli);
-	return fail(cli, code ? code : VDPR_CAUSE_OTHER, cure, "%s", error);
+	return code;
 }
 
 static int hold(struct cli *cli, const struct load *load)

@@ -99,7 +99,7 @@ static int read_transcript(struct cli *cli, const char *path,
 			   struct vdpr_state **out)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int code;
 
 	cli->stage = "read";
@@ -164,7 +164,9 @@ static cJSON *say_unknown(const struct cli *cli, const char *text, size_t len)
 			  "be shown and merged but neither planned nor loaded");
 	unknown = cJSON_DetachItemFromObjectCaseSensitive(root, "unknown");
 	cJSON_ArrayForEach(name, unknown)
+	{
 		note(cli, "unknown: %s", cJSON_GetStringValue(name));
+	}
 	return unknown;
 }
 
@@ -223,7 +225,7 @@ static int finish(struct cli *cli, const struct vdpr_state *state,
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ cJSON *unknown = NULL;
 	cJSON *object;
-	size_t len;
+	size_t len = 0;
 	int code;
 
 	if (vdpr_state_format(cli->ctx, state, &text, &len) < 0)

@@ -132,7 +132,7 @@ static int transcript_run(struct cli *cli, const struct args *args)
 	struct listing listing = { .cli = cli };
 	_cleanup_free_ char *text = NULL;
 	const char *path = args->words[0];
-	size_t len;
+	size_t len = 0;
 	int code = input_check_file(cli, path);
 
 	cli->stage = "read";

@@ -43,7 +43,19 @@ extern "C" {
 #endif
 
 /* Initialises a struct whose first member is its size in bytes. */
-#define VDPR_INIT(type) { .size = sizeof(type) }
+#ifdef __cplusplus
+#define VDPR_INIT(type)                    \
+	([] {                              \
+		type init_ = {};           \
+		init_.size = sizeof(type); \
+		return init_;              \
+	}())
+#else
+#define VDPR_INIT(type)              \
+	{                            \
+		.size = sizeof(type) \
+	}
+#endif
 
 struct vdpr_ctx;
 struct vdpr_state;
@@ -72,14 +84,16 @@ VDPR_API int vdpr_has_feature(const char *name);
  * tool, so a script and a VMM speak of the same things.
  */
 enum vdpr_cause {
-	VDPR_CAUSE_NONE = 0,	/* nothing failed */
-	VDPR_CAUSE_OTHER = 1,	/* no such device, a system call, output, cancel */
-	VDPR_CAUSE_USAGE = 2,	/* a bad device name, key or option */
-	VDPR_CAUSE_REFUSED = 3,	/* the state does not fit; nothing was touched */
-	VDPR_CAUSE_ACCESS = 4,	/* EBUSY, EACCES or EPERM from the device */
-	VDPR_CAUSE_DEVICE = 5,	/* the device refused or answered wrongly */
-	VDPR_CAUSE_DEADLINE = 6,/* the deadline passed */
-	VDPR_CAUSE_INPUT = 7,	/* an input cannot be read or is bad */
+	VDPR_CAUSE_NONE = 0, /* nothing failed */
+	VDPR_CAUSE_OTHER =
+		1, /* no such device, a system call, output, cancel */
+	VDPR_CAUSE_USAGE = 2, /* a bad device name, key or option */
+	VDPR_CAUSE_REFUSED =
+		3,	       /* the state does not fit; nothing was touched */
+	VDPR_CAUSE_ACCESS = 4, /* EBUSY, EACCES or EPERM from the device */
+	VDPR_CAUSE_DEVICE = 5, /* the device refused or answered wrongly */
+	VDPR_CAUSE_DEADLINE = 6, /* the deadline passed */
+	VDPR_CAUSE_INPUT = 7,	 /* an input cannot be read or is bad */
 };
 
 /* Receives one line without newline; @level is a syslog priority (3..7). */
@@ -136,16 +150,16 @@ VDPR_API int vdpr_feature_bit(const char *name);
 /* -------------------------------------------------------- device's config */
 
 /* Which members of struct vdpr_net_config are there. */
-#define VDPR_CONFIG_MAC			(1u << 0)
-#define VDPR_CONFIG_LINK_UP		(1u << 1)
-#define VDPR_CONFIG_ANNOUNCE		(1u << 2)
-#define VDPR_CONFIG_MAX_PAIRS		(1u << 3)
-#define VDPR_CONFIG_MTU			(1u << 4)
-#define VDPR_CONFIG_SPEED		(1u << 5)
-#define VDPR_CONFIG_DUPLEX		(1u << 6)
-#define VDPR_CONFIG_RSS_KEY		(1u << 7)
-#define VDPR_CONFIG_RSS_TABLE		(1u << 8)
-#define VDPR_CONFIG_HASH_TYPES		(1u << 9)
+#define VDPR_CONFIG_MAC (1u << 0)
+#define VDPR_CONFIG_LINK_UP (1u << 1)
+#define VDPR_CONFIG_ANNOUNCE (1u << 2)
+#define VDPR_CONFIG_MAX_PAIRS (1u << 3)
+#define VDPR_CONFIG_MTU (1u << 4)
+#define VDPR_CONFIG_SPEED (1u << 5)
+#define VDPR_CONFIG_DUPLEX (1u << 6)
+#define VDPR_CONFIG_RSS_KEY (1u << 7)
+#define VDPR_CONFIG_RSS_TABLE (1u << 8)
+#define VDPR_CONFIG_HASH_TYPES (1u << 9)
 
 #define VDPR_SPEED_UNKNOWN UINT32_MAX
 #define VDPR_DUPLEX_HALF 0
@@ -154,18 +168,18 @@ VDPR_API int vdpr_feature_bit(const char *name);
 
 /* What the device's configuration space says (virtio 1.3, 5.1.4). */
 struct vdpr_net_config {
-	size_t size;			/* of this struct: VDPR_INIT() */
-	uint32_t has;			/* VDPR_CONFIG_* */
+	size_t size;  /* of this struct: VDPR_INIT() */
+	uint32_t has; /* VDPR_CONFIG_* */
 	uint8_t mac[6];
 	bool link_up;
 	bool announce;
 	uint16_t max_virtqueue_pairs;
 	uint16_t mtu;
-	uint32_t speed;			/* Mbit/s or VDPR_SPEED_UNKNOWN */
-	uint8_t duplex;			/* VDPR_DUPLEX_* */
-	uint8_t rss_max_key_size;	/* bytes */
+	uint32_t speed;		  /* Mbit/s or VDPR_SPEED_UNKNOWN */
+	uint8_t duplex;		  /* VDPR_DUPLEX_* */
+	uint8_t rss_max_key_size; /* bytes */
 	uint16_t rss_max_indirection_table_length; /* entries */
-	uint32_t supported_hash_types;	/* VIRTIO_NET_HASH_TYPE_* */
+	uint32_t supported_hash_types;		   /* VIRTIO_NET_HASH_TYPE_* */
 };
 
 /* -------------------------------------------------------------- the state */
@@ -250,7 +264,7 @@ VDPR_API int vdpr_state_write(struct vdpr_ctx *ctx,
 enum vdpr_compare_result {
 	VDPR_SAME,
 	VDPR_DIFFERS,
-	VDPR_UNSEEN,	/* one side does not know it */
+	VDPR_UNSEEN, /* one side does not know it */
 };
 
 /* Compare "vrings" too. */
@@ -280,19 +294,20 @@ VDPR_API int vdpr_state_compare(struct vdpr_ctx *ctx,
  * cause VDPR_CAUSE_REFUSED, @into unchanged).
  */
 VDPR_API int vdpr_state_merge(struct vdpr_ctx *ctx, struct vdpr_state *into,
-			      const struct vdpr_state *from, const char *prefer);
+			      const struct vdpr_state *from,
+			      const char *prefer);
 
 /* ------------------------------------------------------- control commands */
 
 /* One control command as the guest sent it (virtio 1.3, 5.1.6.5). */
 struct vdpr_command {
-	size_t size;		/* of this struct: VDPR_INIT() */
-	uint8_t ctrl_class;	/* VIRTIO_NET_CTRL_* */
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	uint8_t ctrl_class; /* VIRTIO_NET_CTRL_* */
 	uint8_t command;
-	uint8_t ack;		/* the device's answer: 0 is VIRTIO_NET_OK */
-	const void *data;	/* what follows class and command, little-endian */
+	uint8_t ack;	  /* the device's answer: 0 is VIRTIO_NET_OK */
+	const void *data; /* what follows class and command, little-endian */
 	size_t data_len;
-	const void *reply;	/* what follows the ack byte, or NULL */
+	const void *reply; /* what follows the ack byte, or NULL */
 	size_t reply_len;
 };
 
@@ -359,12 +374,12 @@ VDPR_API void vdpr_plan_free(struct vdpr_plan *plan);
 /* One line of a transcript. */
 struct vdpr_transcript_line {
 	size_t size;
-	unsigned int line;		/* from 1 */
-	bool header;			/* a reset with new features */
-	bool from_reset;		/* of a header */
-	struct vdpr_features offered;	/* of a header */
-	struct vdpr_features negotiated;/* of a header */
-	struct vdpr_command command;	/* of any other line */
+	unsigned int line;		 /* from 1 */
+	bool header;			 /* a reset with new features */
+	bool from_reset;		 /* of a header */
+	struct vdpr_features offered;	 /* of a header */
+	struct vdpr_features negotiated; /* of a header */
+	struct vdpr_command command;	 /* of any other line */
 };
 
 /* Return: 0 to go on, negative to stop with that value. */
@@ -379,8 +394,8 @@ typedef int (*vdpr_transcript_fn)(void *data,
  * returned.
  */
 VDPR_API int vdpr_transcript_parse(struct vdpr_ctx *ctx, const char *text,
-				   size_t len, vdpr_transcript_fn fn, void *data,
-				   struct vdpr_state **out);
+				   size_t len, vdpr_transcript_fn fn,
+				   void *data, struct vdpr_state **out);
 
 /* ------------------------------------------------------------- the device */
 
@@ -410,9 +425,10 @@ VDPR_API int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name,
 #define VDPR_DEV_OWNED (1u << 0)
 
 struct vdpr_dev_fd_opts {
-	size_t size;		/* of this struct: VDPR_INIT() */
-	unsigned int flags;	/* VDPR_DEV_* */
-	uint64_t backend_features; /* acknowledged by the caller; never dropped */
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	unsigned int flags; /* VDPR_DEV_* */
+	uint64_t
+		backend_features; /* acknowledged by the caller; never dropped */
 };
 
 /** vdpr_dev_from_fd() - use a descriptor that the caller opened.
@@ -431,18 +447,18 @@ VDPR_API void vdpr_dev_close(struct vdpr_dev *dev);
 
 /* What a device says of itself. */
 struct vdpr_dev_info {
-	size_t size;			/* of this struct: VDPR_INIT() */
-	const char *name;		/* of the vdpa device, or "" */
-	const char *driver;		/* of its parent, e.g. "mlx5_core", or "" */
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	const char *name;   /* of the vdpa device, or "" */
+	const char *driver; /* of its parent, e.g. "mlx5_core", or "" */
 	struct vdpr_features features;
 	uint64_t backend_features;
 	uint8_t status;
-	uint32_t vqs;			/* number of virtqueues */
+	uint32_t vqs; /* number of virtqueues */
 	uint32_t groups;
 	uint32_t address_spaces;
-	uint16_t vring_num;		/* largest ring */
+	uint16_t vring_num; /* largest ring */
 	uint64_t iova_first;
-	uint64_t iova_last;		/* inclusive */
+	uint64_t iova_last; /* inclusive */
 	uint32_t config_size;
 	struct vdpr_net_config config;
 };
@@ -464,12 +480,12 @@ VDPR_API int vdpr_dev_save(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 /* One vdpa device of this machine, as sysfs shows it. */
 struct vdpr_list_entry {
 	size_t size;
-	const char *name;	/* "vdpa0" */
-	const char *parent;	/* parent device, e.g. "0000:01:00.2" */
-	const char *mgmtdev;	/* management device, e.g. "pci/0000:01:00.2" */
-	const char *driver;	/* driver of the parent, e.g. "mlx5_core", or "" */
-	const char *bound;	/* "vhost_vdpa", "virtio_vdpa" or "" */
-	const char *chardev;	/* "/dev/vhost-vdpa-0" or "" */
+	const char *name;    /* "vdpa0" */
+	const char *parent;  /* parent device, e.g. "0000:01:00.2" */
+	const char *mgmtdev; /* management device, e.g. "pci/0000:01:00.2" */
+	const char *driver;  /* driver of the parent, e.g. "mlx5_core", or "" */
+	const char *bound;   /* "vhost_vdpa", "virtio_vdpa" or "" */
+	const char *chardev; /* "/dev/vhost-vdpa-0" or "" */
 };
 
 typedef int (*vdpr_list_fn)(void *data, const struct vdpr_list_entry *entry);
@@ -484,44 +500,44 @@ VDPR_API int vdpr_dev_list(struct vdpr_ctx *ctx, vdpr_list_fn fn, void *data);
 
 /* A data virtqueue of the caller's. Addresses are IOVAs that the caller mapped. */
 struct vdpr_vring {
-	size_t size;		/* of this struct: VDPR_INIT() */
-	uint32_t index;		/* virtqueue index */
-	uint32_t num;		/* entries */
-	uint32_t base;		/* SET_VRING_BASE's num: split 0..65535; packed:
+	size_t size;	 /* of this struct: VDPR_INIT() */
+	uint32_t index;	 /* virtqueue index */
+	uint32_t num;	 /* entries */
+	uint32_t base;	 /* SET_VRING_BASE's num: split 0..65535; packed:
 				 * avail index and wrap bits 0-15, used 16-31 */
-	uint64_t desc;		/* descriptor table / ring */
-	uint64_t driver;	/* avail ring / driver event suppression */
-	uint64_t device;	/* used ring / device event suppression */
-	int kick_fd;		/* eventfd, or -1 */
-	int call_fd;		/* eventfd, or -1 */
+	uint64_t desc;	 /* descriptor table / ring */
+	uint64_t driver; /* avail ring / driver event suppression */
+	uint64_t device; /* used ring / device event suppression */
+	int kick_fd;	 /* eventfd, or -1 */
+	int call_fd;	 /* eventfd, or -1 */
 };
 
 struct vdpr_iova_range {
 	uint64_t first;
-	uint64_t last;		/* inclusive */
+	uint64_t last; /* inclusive */
 };
 
 /* Go on where the device does not promise ENABLE_AFTER_DRIVER_OK. */
-#define VDPR_RESTORE_ASSUME_ENABLE	(1u << 0)
+#define VDPR_RESTORE_ASSUME_ENABLE (1u << 0)
 /* Unknown sections are left at the device's reset state. */
-#define VDPR_RESTORE_UNKNOWN_DEFAULT	(1u << 1)
+#define VDPR_RESTORE_UNKNOWN_DEFAULT (1u << 1)
 /* A VMM-given feature that the device lacks is a refusal, not a warning. */
-#define VDPR_RESTORE_STRICT_FEATURES	(1u << 2)
+#define VDPR_RESTORE_STRICT_FEATURES (1u << 2)
 /* Make empty data rings as the state wants them (no @vrings): a rehearsal. */
-#define VDPR_RESTORE_EMPTY_RINGS	(1u << 3)
+#define VDPR_RESTORE_EMPTY_RINGS (1u << 3)
 
 struct vdpr_restore_opts {
-	size_t size;			/* of this struct: VDPR_INIT() */
-	unsigned int flags;		/* VDPR_RESTORE_* */
-	uint64_t deadline;		/* CLOCK_MONOTONIC, nanoseconds; 0: 10 s from
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	unsigned int flags; /* VDPR_RESTORE_* */
+	uint64_t deadline;  /* CLOCK_MONOTONIC, nanoseconds; 0: 10 s from
 					 * the call */
-	const struct vdpr_vring *vrings;/* the caller's data rings */
+	const struct vdpr_vring *vrings; /* the caller's data rings */
 	size_t n_vrings;
 	const struct vdpr_iova_range *in_use; /* what the caller has mapped */
 	size_t n_in_use;
-	const char *const *warn;	/* sections whose refused commands only warn */
+	const char *const *warn; /* sections whose refused commands only warn */
 	size_t n_warn;
-	int cancel_fd;			/* readable: give up with -ECANCELED. 0: none */
+	int cancel_fd; /* readable: give up with -ECANCELED. 0: none */
 };
 
 /** vdpr_restore_check() - stages 1 and 2: would this state fit this device?

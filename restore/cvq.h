@@ -31,7 +31,8 @@ struct vdpr_cvq {
 	bool config_set; /* the device has config_fd */
 	int *fds; /* of the empty data rings: kick, call, kick, call... */
 	size_t n_fds;
-	uint32_t *queues; /* indices of those that were given eventfds of ours */
+	uint32_t
+		*queues; /* indices of those that were given eventfds of ours */
 	size_t n_queues;
 };
 

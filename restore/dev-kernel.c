@@ -71,12 +71,16 @@ static const struct vdpr_dev_ops kernel_ops = {
 static unsigned int running_kernel(void)
 {
 	struct utsname name;
-	unsigned int major, minor;
+	unsigned long major, minor;
+	char *end;
 
-	if (uname(&name) ||
-	    sscanf(name.release, "%u.%u", &major, &minor) != 2)
+	if (uname(&name))
 		return 0;
-	return VDPR_KERNEL(major, minor);
+	major = strtoul(name.release, &end, 10);
+	if (*end != '.' || major > UINT8_MAX)
+		return 0;
+	minor = strtoul(end + 1, &end, 10);
+	return minor > UINT8_MAX ? 0 : VDPR_KERNEL(major, minor);
 }
 
 /* Only reads; a descriptor of something else fails here, by name. */

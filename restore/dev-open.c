@@ -26,8 +26,8 @@ static const struct {
 	const char *prefix;
 	enum form form;
 } prefixes[] = {
-	{ "sim:", FORM_SIM },	      { "vdpa:", FORM_VDPA },
-	{ "fd:", FORM_FD },	      { "control:", FORM_CONTROL },
+	{ "sim:", FORM_SIM }, { "vdpa:", FORM_VDPA },
+	{ "fd:", FORM_FD },   { "control:", FORM_CONTROL },
 	{ "pid:", FORM_PID },
 };
 
@@ -114,8 +114,8 @@ static int open_vdpa(struct vdpr_ctx *ctx, const char *name, const char *vdpa,
 	}
 	if (ret) {
 		vdpr_fail(ctx, VDPR_CAUSE_OTHER, ret, "%s: %s", name,
-			  ret == -ENOENT ? "no such vdpa device" :
-					   strerror(-ret));
+			  ret == -ENOENT ? "no such vdpa device"
+					 : strerror(-ret));
 		vdpr_cure(ctx, "'vdpa-restore list' shows the devices");
 		return ret;
 	}
@@ -189,9 +189,9 @@ int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
 static int examine_failed(struct vdpr_ctx *ctx, const struct vdpr_dev *dev,
 			  const char *request, int err)
 {
-	enum vdpr_cause cause = err == -EPERM || err == -EACCES ?
-					VDPR_CAUSE_ACCESS :
-					VDPR_CAUSE_OTHER;
+	enum vdpr_cause cause = err == -EPERM || err == -EACCES
+					? VDPR_CAUSE_ACCESS
+					: VDPR_CAUSE_OTHER;
 
 	return vdpr_fail(ctx, cause, err, "%s: %s: %s", dev->name, request,
 			 strerror(-err));
@@ -292,7 +292,7 @@ static int save_names(struct vdpr_state *state,
 int vdpr_dev_save(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		  struct vdpr_state **out)
 {
-	struct vdpr_dev_info info;
+	struct vdpr_dev_info info = VDPR_INIT(struct vdpr_dev_info);
 	struct vdpr_state *state = NULL;
 	_cleanup_free_ char *source = NULL;
 	int ret = vdpr_dev_examine(ctx, dev, &info);

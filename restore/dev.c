@@ -289,9 +289,9 @@ static uint32_t config_present(const struct vdpr_features *offered,
 
 static uint8_t duplex_from_device(uint8_t value)
 {
-	return value == VDPR_DUPLEX_FULL || value == VDPR_DUPLEX_HALF ?
-		       value :
-		       VDPR_DUPLEX_UNKNOWN;
+	return value == VDPR_DUPLEX_FULL || value == VDPR_DUPLEX_HALF
+		       ? value
+		       : VDPR_DUPLEX_UNKNOWN;
 }
 
 int vdpr_dev_read_config(struct vdpr_dev *dev,

@@ -32,17 +32,17 @@ struct vdpr_dev_counts {
 /* Base of every implementation's own struct; made by the open functions. */
 struct vdpr_dev {
 	const struct vdpr_dev_ops *ops;
-	char *name;	/* as the user gave it: for messages */
-	char *vdpa;	/* name of the vdpa device, or NULL */
-	char *driver;	/* driver of the parent, or NULL: key of the quirk table */
+	char *name;   /* as the user gave it: for messages */
+	char *vdpa;   /* name of the vdpa device, or NULL */
+	char *driver; /* driver of the parent, or NULL: key of the quirk table */
 	unsigned int kernel; /* of that driver, as KERNEL_VERSION() packs it */
-	bool owned;	/* SET_OWNER is done */
-	uint64_t acked;	/* backend features acknowledged by the caller */
+	bool owned;	     /* SET_OWNER is done */
+	uint64_t acked;	     /* backend features acknowledged by the caller */
 	struct vdpr_dev_counts counts;
 	struct vdpr_cvq *cvq; /* memory of the last restore, freed by close */
 };
 
-#define VDPR_KERNEL(a, b) ((unsigned int)((a) << 16 | (b) << 8))
+#define VDPR_KERNEL(a, b) ((unsigned int)(a) << 16 | (unsigned int)(b) << 8)
 
 /* Every call of the library goes through these two: they count. */
 int vdpr_dev_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg);

@@ -81,7 +81,8 @@ static double seconds(uint64_t ns)
 }
 
 /* The first command that was shown to the device and has not come back. */
-static const struct vdpr_plan_entry *first_unanswered(const struct vdpr_run *run)
+static const struct vdpr_plan_entry *
+first_unanswered(const struct vdpr_run *run)
 {
 	const struct vdpr_report *report = run->report;
 
@@ -249,10 +250,10 @@ static int begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
 	run->began = vdpr_now();
 	if (opts)
 		memcpy(&run->opts, opts,
-		       opts->size < sizeof(run->opts) ? opts->size :
-							sizeof(run->opts));
-	run->deadline = run->opts.deadline ? run->opts.deadline :
-					     run->began + DEFAULT_TIMEOUT;
+		       opts->size < sizeof(run->opts) ? opts->size
+						      : sizeof(run->opts));
+	run->deadline = run->opts.deadline ? run->opts.deadline
+					   : run->began + DEFAULT_TIMEOUT;
 	run->calls_before = dev->counts;
 	run->report = calloc(1, sizeof(*run->report));
 	if (run->report)

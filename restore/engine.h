@@ -31,9 +31,9 @@ struct vdpr_run {
 	struct vdpr_vring *rings; /* data rings, as many as fit.n_queues */
 	bool own_rings;
 
-	size_t next;	  /* next command to post */
-	size_t n_done;	  /* used and judged */
-	size_t n_refused; /* beyond repair by --warn */
+	size_t next;	   /* next command to post */
+	size_t n_done;	   /* used and judged */
+	size_t n_refused;  /* beyond repair by --warn */
 	uint64_t stall_at; /* when to kick once more; 0: done that */
 };
 

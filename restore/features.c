@@ -110,8 +110,8 @@ static_assert(VIRTIO_NET_F_STANDBY == 62, "bit of STANDBY");
 static_assert(VIRTIO_NET_F_SPEED_DUPLEX == 63, "bit of SPEED_DUPLEX");
 
 static const struct vdpr_bit_name hash_type_names[] = {
-	{ 0, "ipv4" },	{ 1, "tcpv4" }, { 2, "udpv4" },
-	{ 3, "ipv6" },	{ 4, "tcpv6" }, { 5, "udpv6" },
+	{ 0, "ipv4" },	{ 1, "tcpv4" },	 { 2, "udpv4" },
+	{ 3, "ipv6" },	{ 4, "tcpv6" },	 { 5, "udpv6" },
 	{ 6, "ip_ex" }, { 7, "tcp_ex" }, { 8, "udp_ex" },
 };
 
@@ -258,9 +258,9 @@ int vdpr_features_parse(const char *text, struct vdpr_features *out)
 
 const char *vdpr_hash_type_text(unsigned int bit, char text[VDPR_BIT_TEXT])
 {
-	return bit_text(find_name(hash_type_names, ARRAY_SIZE(hash_type_names),
-				  bit),
-			bit, text);
+	return bit_text(
+		find_name(hash_type_names, ARRAY_SIZE(hash_type_names), bit),
+		bit, text);
 }
 
 int vdpr_hash_type_bit(const char *name)
@@ -270,9 +270,9 @@ int vdpr_hash_type_bit(const char *name)
 
 const char *vdpr_offload_text(unsigned int bit, char text[VDPR_BIT_TEXT])
 {
-	return bit_text(find_name(offload_names, ARRAY_SIZE(offload_names),
-				  bit),
-			bit, text);
+	return bit_text(
+		find_name(offload_names, ARRAY_SIZE(offload_names), bit), bit,
+		text);
 }
 
 int vdpr_offload_bit(const char *name)
@@ -298,8 +298,8 @@ uint64_t vdpr_offloads_allowed(const struct vdpr_features *negotiated,
 	uint64_t allowed = 0;
 
 	for (unsigned int bit = 0; bit < 64; bit++) {
-		if (named && !find_name(offload_names,
-					ARRAY_SIZE(offload_names), bit))
+		if (named &&
+		    !find_name(offload_names, ARRAY_SIZE(offload_names), bit))
 			continue;
 		if (vdpr_features_has(negotiated, vdpr_offload_feature(bit)))
 			allowed |= BIT_ULL(bit);

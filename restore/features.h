@@ -34,7 +34,8 @@ static inline bool vdpr_features_equal(const struct vdpr_features *a,
 
 /* Bits of @a that are not in @b. */
 static inline struct vdpr_features
-vdpr_features_minus(const struct vdpr_features *a, const struct vdpr_features *b)
+vdpr_features_minus(const struct vdpr_features *a,
+		    const struct vdpr_features *b)
 {
 	return (struct vdpr_features){ { a->word[0] & ~b->word[0],
 					 a->word[1] & ~b->word[1] } };

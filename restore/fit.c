@@ -46,8 +46,11 @@ static bool has_flag(const struct vdpr_fit *fit, unsigned int flag)
  * announcing and standby, and fills in MTU, MAC, speed and duplex itself.
  */
 static const unsigned int vmm_given[] = {
-	VIRTIO_NET_F_MTU,     VIRTIO_NET_F_MAC,		 VIRTIO_NET_F_GUEST_ANNOUNCE,
-	VIRTIO_NET_F_STANDBY, VIRTIO_NET_F_SPEED_DUPLEX,
+	VIRTIO_NET_F_MTU,
+	VIRTIO_NET_F_MAC,
+	VIRTIO_NET_F_GUEST_ANNOUNCE,
+	VIRTIO_NET_F_STANDBY,
+	VIRTIO_NET_F_SPEED_DUPLEX,
 };
 
 static bool is_vmm_given(unsigned int bit)
@@ -172,8 +175,8 @@ static void fit_limit(struct vdpr_fit *fit, const struct limit *limit)
 		return;
 	vdpr_reasons_add(fit->refusals, &kind, number(limit->want, want),
 			 number(limit->have, have), limit->cure,
-			 "%s: the guest has %s, the device %s", limit->name,
-			 want, have);
+			 "%s: the guest has %s %s, the device %s",
+			 limit->section, limit->name, want, have);
 }
 
 static bool both_have(const struct vdpr_fit *fit, uint32_t bit)
@@ -189,17 +192,16 @@ static void fit_config(struct vdpr_fit *fit)
 
 	/* A guest without MQ and RSS uses one pair and never looks. */
 	if (want->has & VDPR_CONFIG_MAX_PAIRS && uses_many(fit))
-		fit_limit(fit, &(struct limit){
-				       "config", "max_virtqueue_pairs",
-				       want->max_virtqueue_pairs,
-				       fit->max_pairs,
-				       "create the device with as many pairs "
-				       "(max_vqp)" });
-	if (both_have(fit, VDPR_CONFIG_MTU))
 		fit_limit(fit,
-			  &(struct limit){ "config", "mtu", want->mtu,
-					   have->mtu,
-					   "create the device with that MTU" });
+			  &(struct limit){
+				  "config", "max_virtqueue_pairs",
+				  want->max_virtqueue_pairs, fit->max_pairs,
+				  "create the device with as many pairs "
+				  "(max_vqp)" });
+	if (both_have(fit, VDPR_CONFIG_MTU))
+		fit_limit(fit, &(struct limit){
+				       "config", "mtu", want->mtu, have->mtu,
+				       "create the device with that MTU" });
 	if (both_have(fit, VDPR_CONFIG_RSS_KEY))
 		fit_limit(fit, &(struct limit){ "config", "rss_max_key_size",
 						want->rss_max_key_size,
@@ -209,8 +211,7 @@ static void fit_config(struct vdpr_fit *fit)
 			  &(struct limit){
 				  "config", "rss_max_indirection_table_length",
 				  want->rss_max_indirection_table_length,
-				  have->rss_max_indirection_table_length,
-				  "" });
+				  have->rss_max_indirection_table_length, "" });
 }
 
 static void fit_hash_types(struct vdpr_fit *fit, const char *section,
@@ -237,11 +238,10 @@ static void fit_hash_types(struct vdpr_fit *fit, const char *section,
 static void fit_key(struct vdpr_fit *fit, const char *section, size_t len)
 {
 	if (fit->info->config.has & VDPR_CONFIG_RSS_KEY)
-		fit_limit(fit, &(struct limit){ section, "rss_max_key_size",
-						len,
-						fit->info->config
-							.rss_max_key_size,
-						"" });
+		fit_limit(fit,
+			  &(struct limit){ section, "rss_max_key_size", len,
+					   fit->info->config.rss_max_key_size,
+					   "" });
 }
 
 static void fit_rss(struct vdpr_fit *fit)
@@ -254,20 +254,20 @@ static void fit_rss(struct vdpr_fit *fit)
 	for (uint32_t i = 0; i < rss->table_len; i++)
 		if (rss->table[i] > top)
 			top = rss->table[i];
-	fit_limit(fit, &(struct limit){ "rss", "max_virtqueue_pairs",
-					(uint64_t)top + 1, fit->max_pairs,
-					"" });
+	fit_limit(fit,
+		  &(struct limit){ "rss", "max_virtqueue_pairs",
+				   (uint64_t)top + 1, fit->max_pairs, "" });
 	fit_limit(fit,
 		  &(struct limit){ "rss", "max_virtqueue_pairs (max_tx_vq)",
 				   rss->max_tx_vq, fit->max_pairs, "" });
 	if (fit->info->config.has & VDPR_CONFIG_RSS_TABLE)
-		fit_limit(fit, &(struct limit){
-				       "rss",
-				       "rss_max_indirection_table_length",
-				       rss->table_len,
-				       fit->info->config
-					       .rss_max_indirection_table_length,
-				       "" });
+		fit_limit(fit,
+			  &(struct limit){
+				  "rss", "rss_max_indirection_table_length",
+				  rss->table_len,
+				  fit->info->config
+					  .rss_max_indirection_table_length,
+				  "" });
 	fit_key(fit, "rss", rss->key.len);
 	fit_hash_types(fit, "rss", rss->hash_types);
 }
@@ -308,9 +308,9 @@ static void find_cvq(struct vdpr_fit *fit)
 	bool many = uses_many(fit);
 	char want[NUMBER_TEXT], have[NUMBER_TEXT];
 
-	fit->max_pairs = many && config->has & VDPR_CONFIG_MAX_PAIRS ?
-				 config->max_virtqueue_pairs :
-				 1;
+	fit->max_pairs = many && config->has & VDPR_CONFIG_MAX_PAIRS
+				 ? config->max_virtqueue_pairs
+				 : 1;
 	fit->has_cvq = negotiated(fit, VIRTIO_NET_F_CTRL_VQ);
 	fit->cvq_index = cvq_index(many, fit->max_pairs);
 	/* 0: the kernel is too old to tell. */
@@ -332,9 +332,9 @@ static uint32_t saved_cvq_index(const struct vdpr_fit *fit)
 
 	if (!fit->has_cvq)
 		return UINT32_MAX;
-	return many && config->has & VDPR_CONFIG_MAX_PAIRS ?
-		       cvq_index(true, config->max_virtqueue_pairs) :
-		       fit->cvq_index;
+	return many && config->has & VDPR_CONFIG_MAX_PAIRS
+		       ? cvq_index(true, config->max_virtqueue_pairs)
+		       : fit->cvq_index;
 }
 
 static void add_queue(struct vdpr_fit *fit, uint32_t index)
@@ -425,8 +425,8 @@ static void fit_coalescing(struct vdpr_fit *fit)
 
 		if (will_be_enabled(fit, index))
 			continue;
-		vdpr_reasons_add(fit->refusals, &kind, "enabled",
-				 "not enabled", "",
+		vdpr_reasons_add(fit->refusals, &kind, "enabled", "not enabled",
+				 "",
 				 "coalescing.queues: queue %u has values of "
 				 "its own but will not be enabled",
 				 index);
@@ -446,9 +446,9 @@ static void fit_bases(struct vdpr_fit *fit)
 	for (size_t i = 0; i < fit->opts->n_vrings; i++) {
 		const struct vdpr_vring *vring = &fit->opts->vrings[i];
 
-		if (vring->base == (negotiated(fit, VIRTIO_F_RING_PACKED) ?
-					    vdpr_ring_packed.initial_base :
-					    vdpr_ring_split.initial_base))
+		if (vring->base == (negotiated(fit, VIRTIO_F_RING_PACKED)
+					    ? vdpr_ring_packed.initial_base
+					    : vdpr_ring_split.initial_base))
 			continue;
 		vdpr_reasons_add(fit->refusals, &kind,
 				 number(vring->base, want), "initial", "",
@@ -487,6 +487,6 @@ int vdpr_fit(struct vdpr_fit *fit)
 	fit_coalescing(fit);
 	fit_bases(fit);
 	fit_order(fit);
-	return fit->refusals->error ? fit->refusals->error :
-				      fit->warnings->error;
+	return fit->refusals->error ? fit->refusals->error
+				    : fit->warnings->error;
 }

@@ -18,8 +18,8 @@ struct vdpr_fit {
 	bool has_cvq;
 	uint32_t cvq_index;
 	uint32_t max_pairs; /* of the device as the guest drives it, from 1 */
-	uint32_t n_queues; /* data queues to be enabled */
-	uint32_t *queues; /* their indices, ascending; owned */
+	uint32_t n_queues;  /* data queues to be enabled */
+	uint32_t *queues;   /* their indices, ascending; owned */
 };
 
 /* vdpr_fit() - compare a state with a device.

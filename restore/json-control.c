@@ -130,11 +130,12 @@ static int read_vlan_entry(struct vdpr_json_reader *r,
 		return err;
 	}
 	if (parse_run(item->valuestring, first, last))
-		return vdpr_json_bad(r, at, "%s is not a run \"a-b\" with a below b in 0..%u",
-				     vdpr_quote(item->valuestring,
-						strlen(item->valuestring),
-						quote),
-				     VDPR_VLANS - 1);
+		return vdpr_json_bad(
+			r, at,
+			"%s is not a run \"a-b\" with a below b in 0..%u",
+			vdpr_quote(item->valuestring, strlen(item->valuestring),
+				   quote),
+			VDPR_VLANS - 1);
 	return 0;
 }
 
@@ -158,9 +159,11 @@ static int read_vlan_ids(struct vdpr_json_reader *r,
 		if (err)
 			return err;
 		if (first < next)
-			return vdpr_json_bad(r, &here, "%llu does not come after %llu: ids ascend",
-					     (unsigned long long)first,
-					     (unsigned long long)next - 1);
+			return vdpr_json_bad(
+				r, &here,
+				"%llu does not come after %llu: ids ascend",
+				(unsigned long long)first,
+				(unsigned long long)next - 1);
 		next = last + 1;
 		for (uint64_t id = first; id <= last; id++)
 			vdpr_vlan_set(r->state, (unsigned int)id, true);
@@ -181,7 +184,8 @@ static int read_key(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 		return err;
 	len = strlen(text);
 	if (len > 2 * VDPR_KEY_MAX)
-		return vdpr_json_bad(r, at, "%zu hex digits are more than %u bytes",
+		return vdpr_json_bad(r, at,
+				     "%zu hex digits are more than %u bytes",
 				     len, VDPR_KEY_MAX);
 	if (vdpr_hex_decode(text, len, key->bytes))
 		return vdpr_json_bad(r, at, "not an even number of hex digits");
@@ -228,8 +232,9 @@ static int read_rss_table(struct vdpr_json_reader *r,
 	if (err)
 		return err;
 	if (!vdpr_is_pow2(count) || count > VDPR_TABLE_MAX)
-		return vdpr_json_bad(r, at, "its length %zu is not a power of two in 1..%u",
-				     count, VDPR_TABLE_MAX);
+		return vdpr_json_bad(
+			r, at, "its length %zu is not a power of two in 1..%u",
+			count, VDPR_TABLE_MAX);
 	free(rss->table);
 	rss->table_len = (uint32_t)count;
 	rss->table = calloc(count, sizeof(*rss->table));
@@ -406,9 +411,9 @@ struct member_reader {
 	size_t offset; /* of the value in struct vdpr_state */
 };
 
-#define VALUE(fn, field)                                                      \
-	{                                                                     \
-		fn, offsetof(struct vdpr_state, field)                        \
+#define VALUE(fn, field)                               \
+	{                                              \
+		fn, offsetof(struct vdpr_state, field) \
 	}
 
 static const struct member_reader member_readers[] = {
@@ -447,8 +452,8 @@ static int read_member(struct vdpr_json_reader *r,
 		state->member[m] = VDPR_NULL;
 		return 0;
 	}
-	err = member_readers[m].read(
-		r, at, item, (char *)state + member_readers[m].offset);
+	err = member_readers[m].read(r, at, item,
+				     (char *)state + member_readers[m].offset);
 	if (!err)
 		state->member[m] = VDPR_KNOWN;
 	return err;
@@ -483,8 +488,8 @@ static int read_section(struct vdpr_json_reader *r, const cJSON *item,
 		struct vdpr_json_at here = { &at, c->string, 0 };
 		enum vdpr_member m = find_member(section, c->string);
 
-		err = m == VDPR_MEMBER_COUNT ? vdpr_json_unknown_key(r, &here) :
-					       read_member(r, &here, c, m);
+		err = m == VDPR_MEMBER_COUNT ? vdpr_json_unknown_key(r, &here)
+					     : read_member(r, &here, c, m);
 	}
 	return err;
 }
@@ -503,15 +508,15 @@ static int read_announce(struct vdpr_json_reader *r, const cJSON *item)
 				&r->state->announce_pending);
 }
 
-#define VRING_READER(field, bit, fn)                                          \
-	static int read_vring_##field(struct vdpr_json_reader *r,             \
-				      const struct vdpr_json_at *at,          \
-				      const cJSON *item, void *to)            \
-	{                                                                     \
-		struct vdpr_vring_state *vring = to;                          \
-									      \
-		vring->has |= (bit);                                          \
-		return fn(r, at, item, &vring->field);                        \
+#define VRING_READER(field, bit, fn)                                 \
+	static int read_vring_##field(struct vdpr_json_reader *r,    \
+				      const struct vdpr_json_at *at, \
+				      const cJSON *item, void *to)   \
+	{                                                            \
+		struct vdpr_vring_state *vring = to;                 \
+                                                                     \
+		vring->has |= (bit);                                 \
+		return fn(r, at, item, &vring->field);               \
 	}
 
 VRING_READER(index, 0, read_u32)

@@ -103,8 +103,8 @@ int vdpr_json_object(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 		return vdpr_json_bad(r, at, "not an object");
 	for (size_t i = 0; i < n_fields && !err; i++) {
 		struct vdpr_json_at here = { at, fields[i].key, 0 };
-		const cJSON *child = cJSON_GetObjectItemCaseSensitive(
-			item, fields[i].key);
+		const cJSON *child =
+			cJSON_GetObjectItemCaseSensitive(item, fields[i].key);
 
 		if (child)
 			err = fields[i].read(r, &here, child, to);

@@ -40,14 +40,14 @@ static int read_sources(struct vdpr_json_reader *r,
 }
 
 /* Field readers get the whole state; these pick the place of their value. */
-#define STATE_READER(name, fn, place)                                         \
-	static int name(struct vdpr_json_reader *r,                           \
-			const struct vdpr_json_at *at, const cJSON *item,     \
-			void *to)                                             \
-	{                                                                     \
-		struct vdpr_state *state = to;                                \
-									      \
-		return fn(r, at, item, &state->place);                        \
+#define STATE_READER(name, fn, place)                                     \
+	static int name(struct vdpr_json_reader *r,                       \
+			const struct vdpr_json_at *at, const cJSON *item, \
+			void *to)                                         \
+	{                                                                 \
+		struct vdpr_state *state = to;                            \
+                                                                          \
+		return fn(r, at, item, &state->place);                    \
 	}
 
 STATE_READER(read_time, read_text, captured.time)
@@ -169,9 +169,8 @@ static int read_names(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 		      const cJSON *item, void *to)
 {
 	const struct vdpr_state *state = to;
-	const struct vdpr_features *f = state->negotiated_known ?
-						&state->negotiated :
-						&state->offered;
+	const struct vdpr_features *f =
+		state->negotiated_known ? &state->negotiated : &state->offered;
 	struct vdpr_json_at here = { at, NULL, 0 };
 	const cJSON *c = item->child;
 	size_t count = 0;
@@ -187,8 +186,10 @@ static int read_names(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 			continue;
 		vdpr_feature_text(bit, text);
 		if (!c)
-			return vdpr_json_bad(r, at, "%s is missing: the names must be those of the mask",
-					     text);
+			return vdpr_json_bad(
+				r, at,
+				"%s is missing: the names must be those of the mask",
+				text);
 		err = vdpr_json_text(r, &here, c, &name);
 		if (err)
 			return err;
@@ -226,15 +227,15 @@ static int read_backend(struct vdpr_json_reader *r,
 
 /* ------------------------------------------------------------------- config */
 
-#define CONFIG_READER(field, bit, call)                                       \
-	static int read_config_##field(struct vdpr_json_reader *r,            \
-				       const struct vdpr_json_at *at,         \
-				       const cJSON *item, void *to)           \
-	{                                                                     \
-		struct vdpr_net_config *config = to;                          \
-									      \
-		config->has |= (bit);                                         \
-		return call;                                                  \
+#define CONFIG_READER(field, bit, call)                               \
+	static int read_config_##field(struct vdpr_json_reader *r,    \
+				       const struct vdpr_json_at *at, \
+				       const cJSON *item, void *to)   \
+	{                                                             \
+		struct vdpr_net_config *config = to;                  \
+                                                                      \
+		config->has |= (bit);                                 \
+		return call;                                          \
 	}
 
 CONFIG_READER(mac, VDPR_CONFIG_MAC, vdpr_json_mac(r, at, item, config->mac))
@@ -409,16 +410,20 @@ static int read_unknown_foreign(struct vdpr_json_reader *r,
 	if (!r->newer) {
 		if (!r->state->negotiated_known)
 			return 0;
-		return vdpr_json_bad(r, at, "%s is not a section or member that can be unknown",
-				     vdpr_quote(name, strlen(name), quote));
+		return vdpr_json_bad(
+			r, at,
+			"%s is not a section or member that can be unknown",
+			vdpr_quote(name, strlen(name), quote));
 	}
 	for (size_t i = 0; i < foreign->count; i++) {
 		if (!strcmp(foreign->text[i], name))
 			return 0;
 	}
 	if (foreign->count == FOREIGN_MAX)
-		return vdpr_json_bad(r, at, "more than %u names that this version does not know",
-				     FOREIGN_MAX);
+		return vdpr_json_bad(
+			r, at,
+			"more than %u names that this version does not know",
+			FOREIGN_MAX);
 	if (vdpr_strings_add(foreign, name))
 		return vdpr_fail_memory(r->ctx);
 	return 0;
@@ -450,8 +455,10 @@ static int mark_unknown(struct vdpr_json_reader *r,
 			continue;
 		any = true;
 		if (state->member[m] == VDPR_UNKNOWN)
-			return vdpr_json_bad(r, at, "\"%s\" is named before, by itself or its section",
-					     name);
+			return vdpr_json_bad(
+				r, at,
+				"\"%s\" is named before, by itself or its section",
+				name);
 		if (state->member[m] != VDPR_ABSENT)
 			return vdpr_json_bad(r, at, "\"%s\" is also present",
 					     name);
@@ -460,11 +467,15 @@ static int mark_unknown(struct vdpr_json_reader *r,
 	if (any)
 		return 0;
 	if (members == BIT(VDPR_HASH_REPORT) &&
+	    vdpr_state_has_feature(state, VIRTIO_NET_F_HASH_REPORT) &&
 	    state->member[VDPR_RSS] == VDPR_KNOWN)
-		return vdpr_json_bad(r, at, "\"%s\" is not allowed while rss is in force",
-				     name);
-	return vdpr_json_bad(r, at, "\"%s\" is not allowed: the negotiated features lack CTRL_VQ or %s",
-			     name, vdpr_feature_name(vdpr_member_feature(first)));
+		return vdpr_json_bad(
+			r, at, "\"%s\" is not allowed while rss is in force",
+			name);
+	return vdpr_json_bad(
+		r, at,
+		"\"%s\" is not allowed: the negotiated features lack CTRL_VQ or %s",
+		name, vdpr_feature_name(vdpr_member_feature(first)));
 }
 
 static int read_unknown_name(struct vdpr_json_reader *r,
@@ -531,9 +542,10 @@ static int read_compat(struct vdpr_json_reader *r,
 
 	if (err || state->compat == 1)
 		return err;
-	vdpr_fail(r->ctx, VDPR_CAUSE_INPUT, -EPROTONOSUPPORT,
-		  "compat: the file is for readers of version %llu and later, this one knows version 1",
-		  (unsigned long long)state->compat);
+	vdpr_fail(
+		r->ctx, VDPR_CAUSE_INPUT, -EPROTONOSUPPORT,
+		"compat: the file is for readers of version %llu and later, this one knows version 1",
+		(unsigned long long)state->compat);
 	vdpr_cure(r->ctx, "use a newer vdpa-restore");
 	return -EPROTONOSUPPORT;
 }
@@ -589,8 +601,7 @@ static bool is_top_key(const char *key)
 static int read_field(struct vdpr_json_reader *r, const cJSON *root,
 		      const struct vdpr_json_field *field)
 {
-	const cJSON *item =
-		cJSON_GetObjectItemCaseSensitive(root, field->key);
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, field->key);
 	struct vdpr_json_at at = { NULL, field->key, 0 };
 
 	if (item)

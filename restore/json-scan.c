@@ -94,11 +94,11 @@ size_t vdpr_utf8_char(const char *text, size_t left)
 	/* Least code point that needs so many bytes: shorter forms are refused. */
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	unsigned char c = (unsigned char)text[0];
-	size_t need = c < 0x80		 ? 1 :
-		      (c & 0xe0) == 0xc0 ? 2 :
-		      (c & 0xf0) == 0xe0 ? 3 :
-		      (c & 0xf8) == 0xf0 ? 4 :
-					   0;
+	size_t need = c < 0x80		   ? 1
+		      : (c & 0xe0) == 0xc0 ? 2
+		      : (c & 0xf0) == 0xe0 ? 3
+		      : (c & 0xf8) == 0xf0 ? 4
+					   : 0;
 	uint32_t point = need > 1 ? c & (0x7fu >> need) : c;
 
 	if (!need || need > left)
@@ -144,8 +144,8 @@ static int scan_hex4(struct scan *s, uint32_t *out)
 	uint32_t value = 0;
 
 	for (unsigned int i = 0; i < 4; i++, s->at++) {
-		int digit = s->at < s->len ? vdpr_hex_digit(s->text[s->at]) :
-					     -1;
+		int digit = s->at < s->len ? vdpr_hex_digit(s->text[s->at])
+					   : -1;
 
 		if (digit < 0)
 			return fail_expected(s, "a hex digit");
@@ -238,8 +238,7 @@ static int scan_string(struct scan *s, struct vdpr_buf *out)
 
 static bool is_digit(const struct scan *s)
 {
-	return s->at < s->len && s->text[s->at] >= '0' &&
-	       s->text[s->at] <= '9';
+	return s->at < s->len && s->text[s->at] >= '0' && s->text[s->at] <= '9';
 }
 
 static int scan_number(struct scan *s)
@@ -304,8 +303,8 @@ static int order_names(const void *a, const void *b, void *data)
 	const struct name *y = b;
 	size_t len = x->len < y->len ? x->len : y->len;
 	int order = len ? memcmp(s->names.data + x->offset,
-				 s->names.data + y->offset, len) :
-			  0;
+				 s->names.data + y->offset, len)
+			: 0;
 
 	if (order)
 		return order;
@@ -328,7 +327,8 @@ static int check_names(struct scan *s, size_t first)
 	for (size_t i = 1; i < count; i++) {
 		if (name[i].len != name[i - 1].len ||
 		    memcmp(s->names.data + name[i].offset,
-			   s->names.data + name[i - 1].offset, name[i].len) != 0)
+			   s->names.data + name[i - 1].offset,
+			   name[i].len) != 0)
 			continue;
 		if (twice == SIZE_MAX || name[i].at < name[twice].at)
 			twice = i;
@@ -391,8 +391,8 @@ static int scan_members(struct scan *s, bool object)
 		if (peek(s) == end)
 			break;
 		if (peek(s) != ',')
-			return fail_expected(s, object ? "',' or '}'" :
-							 "',' or ']'");
+			return fail_expected(s, object ? "',' or '}'"
+						       : "',' or ']'");
 		s->at++;
 	}
 	s->at++;
@@ -433,10 +433,9 @@ static int scan_value(struct scan *s)
 int vdpr_json_scan(const char *text, size_t len, unsigned int max_depth,
 		   struct vdpr_json_fault *fault)
 {
-	struct scan s = { .text = text,
-			  .len = len,
-			  .max_depth = max_depth,
-			  .fault = fault };
+	struct scan s = {
+		.text = text, .len = len, .max_depth = max_depth, .fault = fault
+	};
 	int err;
 
 	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))

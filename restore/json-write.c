@@ -96,7 +96,8 @@ static void put_key_text(struct vdpr_json_writer *w, const char *key,
 /* ---------------------------------------------------------- control sections */
 
 /* Ids ascending; a run of three or more is "a-b". */
-static void put_vlans(struct vdpr_json_writer *w, const struct vdpr_state *state)
+static void put_vlans(struct vdpr_json_writer *w,
+		      const struct vdpr_state *state)
 {
 	vdpr_json_open(w, '[');
 	for (unsigned int id = 0; id < VDPR_VLANS; id++) {
@@ -256,8 +257,8 @@ static void put_value(struct vdpr_json_writer *w, const struct vdpr_state *s,
 	}
 }
 
-void vdpr_json_put_member(struct vdpr_json_writer *w, const struct vdpr_state *s,
-		       enum vdpr_member m)
+void vdpr_json_put_member(struct vdpr_json_writer *w,
+			  const struct vdpr_state *s, enum vdpr_member m)
 {
 	if (s->member[m] == VDPR_KNOWN)
 		put_value(w, s, m);
@@ -308,9 +309,8 @@ static void put_mask(struct vdpr_json_writer *w, const struct vdpr_features *f)
 void vdpr_json_put_features(struct vdpr_json_writer *w,
 			    const struct vdpr_state *state)
 {
-	const struct vdpr_features *named = state->negotiated_known ?
-						    &state->negotiated :
-						    &state->offered;
+	const struct vdpr_features *named =
+		state->negotiated_known ? &state->negotiated : &state->offered;
 	char text[VDPR_BIT_TEXT];
 
 	vdpr_json_open(w, '{');
@@ -346,8 +346,8 @@ static void put_duplex(struct vdpr_json_writer *w, uint8_t duplex)
 	if (duplex == VDPR_DUPLEX_UNKNOWN)
 		vdpr_json_put_null(w);
 	else
-		vdpr_json_put_text(w, duplex == VDPR_DUPLEX_FULL ? "full" :
-								   "half");
+		vdpr_json_put_text(w, duplex == VDPR_DUPLEX_FULL ? "full"
+								 : "half");
 }
 
 void vdpr_json_put_config(struct vdpr_json_writer *w,
@@ -553,9 +553,10 @@ int vdpr_state_format(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 				 "state: write: %s", why);
 	put_state(&w, state);
 	if (buf.len > VDPR_STATE_BYTES)
-		return vdpr_fail(ctx, VDPR_CAUSE_OTHER, -EFBIG,
-				 "state: write: its text is longer than %u bytes",
-				 VDPR_STATE_BYTES);
+		return vdpr_fail(
+			ctx, VDPR_CAUSE_OTHER, -EFBIG,
+			"state: write: its text is longer than %u bytes",
+			VDPR_STATE_BYTES);
 	if (vdpr_buf_take(&buf, out, len))
 		return vdpr_fail_memory(ctx);
 	return 0;

@@ -15,9 +15,9 @@
  */
 struct vdpr_json_writer {
 	struct vdpr_buf *out;
-	bool compact;	/* all on one line, without blanks */
+	bool compact; /* all on one line, without blanks */
 	unsigned int depth;
-	bool more;	/* something stands before in this object or array */
+	bool more; /* something stands before in this object or array */
 	bool after_key;
 };
 

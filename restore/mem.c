@@ -87,7 +87,7 @@ int vdpr_iova_find(const struct vdpr_iova_range *range,
 	uint64_t page = page_size();
 	uint64_t first = range->first > page ? range->first : page;
 	uint64_t last = range->last;
-	uint64_t start;
+	uint64_t start = 0;
 	bool moved = true;
 
 	if (last > UINT64_MAX - page)

@@ -36,7 +36,8 @@ static bool applies(const struct vdpr_quirk *quirk, unsigned int kernel)
 {
 	if (!kernel)
 		return !quirk->from || !quirk->until;
-	return kernel >= quirk->from && (!quirk->until || kernel < quirk->until);
+	return kernel >= quirk->from &&
+	       (!quirk->until || kernel < quirk->until);
 }
 
 const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,

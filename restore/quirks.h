@@ -18,10 +18,10 @@
 
 struct vdpr_quirk {
 	const char *driver;
-	unsigned int from; /* first kernel, VDPR_KERNEL(); 0: any */
+	unsigned int from;  /* first kernel, VDPR_KERNEL(); 0: any */
 	unsigned int until; /* first kernel without it; 0: none yet */
 	unsigned int flags; /* VDPR_QUIRK_* */
-	const char *text; /* what it does, for messages */
+	const char *text;   /* what it does, for messages */
 };
 
 /* vdpr_quirk_find() - the quirk with @flag of a device's parent driver.

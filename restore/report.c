@@ -11,10 +11,10 @@
 #include "restore/ctx.h"
 
 const char *const vdpr_stage_name[] = {
-	[VDPR_STAGE_EXAMINE] = "examine", [VDPR_STAGE_COMPARE] = "compare",
+	[VDPR_STAGE_EXAMINE] = "examine",     [VDPR_STAGE_COMPARE] = "compare",
 	[VDPR_STAGE_NEGOTIATE] = "negotiate", [VDPR_STAGE_MAP] = "map",
-	[VDPR_STAGE_RINGS] = "rings", [VDPR_STAGE_START] = "start",
-	[VDPR_STAGE_REPLAY] = "replay", [VDPR_STAGE_ENABLE] = "enable",
+	[VDPR_STAGE_RINGS] = "rings",	      [VDPR_STAGE_START] = "start",
+	[VDPR_STAGE_REPLAY] = "replay",	      [VDPR_STAGE_ENABLE] = "enable",
 	[VDPR_STAGE_VERIFY] = "verify",
 };
 static_assert(ARRAY_SIZE(vdpr_stage_name) == VDPR_STAGE_COUNT,
@@ -95,7 +95,8 @@ static void add(struct json *j, cJSON *object, const char *key, cJSON *value)
 static void add_string(struct json *j, cJSON *object, const char *key,
 		       const char *text)
 {
-	add(j, object, key, text ? cJSON_CreateString(text) : cJSON_CreateNull());
+	add(j, object, key,
+	    text ? cJSON_CreateString(text) : cJSON_CreateNull());
 }
 
 /* Counts stay far below 2^53, where a double is exact. */
@@ -144,15 +145,16 @@ static void json_stages(struct json *j, cJSON *root,
 static void json_result(struct json *j, cJSON *object,
 			const struct vdpr_command_result *result)
 {
-	bool timed = result->posted && result->used;
+	uint64_t usec = (result->used - result->posted) / 1000;
 
-	add(j, object, "ack",
-	    result->ack == VDPR_NO_ACK ? cJSON_CreateNull() :
-					 cJSON_CreateNumber(result->ack));
-	add(j, object, "usec",
-	    timed ? cJSON_CreateNumber(
-			    (double)((result->used - result->posted) / 1000)) :
-		    cJSON_CreateNull());
+	if (result->ack == VDPR_NO_ACK)
+		add(j, object, "ack", cJSON_CreateNull());
+	else
+		add_number(j, object, "ack", (unsigned int)result->ack);
+	if (result->posted && result->used)
+		add_number(j, object, "usec", usec);
+	else
+		add(j, object, "usec", cJSON_CreateNull());
 }
 
 static void json_command(struct json *j, cJSON *object,
@@ -268,8 +270,8 @@ static void json_report(struct json *j, cJSON *root,
 	add_number(j, root, "exit", report->failed ? report->cause : 0);
 	add_string(j, root, "device", report->device);
 	add(j, root, "isolated",
-	    report->isolation_known ? cJSON_CreateBool(report->isolated) :
-				      cJSON_CreateNull());
+	    report->isolation_known ? cJSON_CreateBool(report->isolated)
+				    : cJSON_CreateNull());
 	add_string(j, root, "order", report->order);
 	json_stages(j, root, report);
 	json_commands(j, root, report);

@@ -23,8 +23,9 @@ extern const char *const vdpr_stage_name[VDPR_STAGE_COUNT];
 /* Why a state does not fit a device, or what is lost there. */
 struct vdpr_reason {
 	char *section; /* of the state, or "features", "config", "device" */
-	const char *kind; /* "feature", "limit", "config", "device", "unknown" */
-	char *name; /* the feature's or limit's */
+	const char
+		*kind; /* "feature", "limit", "config", "device", "unknown" */
+	char *name;    /* the feature's or limit's */
 	char *want, *have;
 	char *text; /* one clause */
 	char *cure; /* "" if none is known */
@@ -53,7 +54,7 @@ void vdpr_reasons_free(struct vdpr_reasons *list);
 #define VDPR_NO_ACK (-1)
 
 struct vdpr_command_result {
-	int ack; /* 0..255, or VDPR_NO_ACK */
+	int ack;	       /* 0..255, or VDPR_NO_ACK */
 	uint64_t posted, used; /* CLOCK_MONOTONIC ns; 0: not yet */
 };
 
@@ -64,7 +65,7 @@ struct vdpr_report {
 	enum vdpr_stage stage; /* the last one begun */
 	unsigned int n_stages; /* begun */
 	uint64_t stage_ns[VDPR_STAGE_COUNT];
-	struct vdpr_plan *plan; /* NULL until stage 2 is through */
+	struct vdpr_plan *plan;		    /* NULL until stage 2 is through */
 	struct vdpr_command_result *result; /* plan->count of them */
 	struct vdpr_dev_counts calls;
 	uint64_t kicks;

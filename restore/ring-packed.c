@@ -93,8 +93,7 @@ static void packed_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 	uint16_t head = ring->avail_idx;
 	uint16_t head_flags = avail_flags(ring) | VRING_DESC_F_NEXT;
 
-	ring->last_idx =
-		(uint16_t)(head | (ring->avail_wrap ? WRAP_BIT : 0));
+	ring->last_idx = (uint16_t)(head | (ring->avail_wrap ? WRAP_BIT : 0));
 	write_desc(ring, buf->out, buf->out_len, slot);
 	ring->avail_idx = step(ring, head, &ring->avail_wrap);
 	write_desc(ring, buf->in, buf->in_len, slot);

@@ -85,14 +85,14 @@ static bool split_publish(struct vdpr_ring *ring)
 	if (ring->format.event_idx)
 		/* One interrupt for the batch: when its last buffer is used. */
 		vdpr_store_le16(avail(ring) + AVAIL_RING + 2u * ring->num,
-			   (uint16_t)(ring->avail_idx - 1));
+				(uint16_t)(ring->avail_idx - 1));
 	vdpr_store_le16(avail(ring) + AVAIL_IDX, ring->avail_idx);
 	ring->shown_idx = ring->avail_idx;
 	if (!ring->format.event_idx)
 		return !(vdpr_load_le16(ring->rw) & VRING_USED_F_NO_NOTIFY);
 	return vdpr_need_event(vdpr_load_le16(ring->rw + USED_RING +
-				    (size_t)USED_ELEM * ring->num),
-			  ring->avail_idx, before);
+					      (size_t)USED_ELEM * ring->num),
+			       ring->avail_idx, before);
 }
 
 static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,

@@ -59,15 +59,15 @@ struct vdpr_ring_format {
 struct vdpr_ring {
 	struct vdpr_ring_format format;
 	uint16_t num;
-	uint8_t *ro; /* what only the driver writes */
-	uint8_t *rw; /* what the device writes, too */
+	uint8_t *ro;	   /* what only the driver writes */
+	uint8_t *rw;	   /* what the device writes, too */
 	uint16_t capacity; /* commands that fit at once */
 	uint16_t outstanding;
 	/* Free slots, given out in the order in which they came back: with
 	 * IN_ORDER that is the order of the ring, as it must be (2.7.9). */
 	uint16_t free_slot[VDPR_RING_MAX];
 	uint16_t free_head, n_free;
-	uint32_t token[VDPR_RING_MAX]; /* of the caller, by slot */
+	uint32_t token[VDPR_RING_MAX];	/* of the caller, by slot */
 	uint32_t in_len[VDPR_RING_MAX]; /* by slot */
 	bool busy[VDPR_RING_MAX];
 	/* IN_ORDER: slots in the order they were added, and how many of them the
@@ -82,7 +82,7 @@ struct vdpr_ring {
 	uint16_t used_idx;  /* next to read */
 	/* Packed only. */
 	bool avail_wrap, used_wrap;
-	uint16_t added; /* entries since the last publish */
+	uint16_t added;			 /* entries since the last publish */
 	uint16_t first_idx, first_flags; /* the head that hides them all */
 	uint16_t last_idx; /* head of the last chain, with its wrap bit */
 	const char *fault; /* after -EPROTO: what the device did */
@@ -114,8 +114,7 @@ bool vdpr_ring_publish(struct vdpr_ring *ring);
  * Return: 1 got one, 0 none yet, -EPROTO (ring->fault says what is wrong: an
  * index beyond what is outstanding, an id that is not).
  */
-int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token,
-			uint32_t *len);
+int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token, uint32_t *len);
 
 /* ------------------------------------------------- shared by the formats */
 

@@ -55,11 +55,11 @@ static void dump_modes(const struct sim *sim, struct vdpr_state *state)
 static int dump_steering(const struct sim *sim, struct vdpr_state *state)
 {
 	const struct sim_net *net = &sim->net;
-	int ret;
 
 	state->queue_pairs = net->pairs;
 	if (know(state, VDPR_RSS, !net->has_rss) && net->has_rss) {
-		ret = vdpr_rss_copy(&state->rss, &net->rss);
+		int ret = vdpr_rss_copy(&state->rss, &net->rss);
+
 		if (ret)
 			return ret;
 	}

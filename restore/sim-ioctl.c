@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulator's char device: which request is answered how, as Linux 6.12. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "restore/sim.h"
-
-/*
- * One row is a request and its rules. The order of the tests is the kernel's:
- * owner (EPERM), the argument (EFAULT), the queue's index (ENOBUFS), then the
- * request itself.
- */
-enum {
-	NEEDS_OWNER = 1 << 0,
-	NO_ARG = 1 << 1,
-	HAS_INDEX = 1 << 2, /* the argument begins with a queue's index */
-	VRING = NEEDS_OWNER | HAS_INDEX,
-};
-
-struct request {
-	unsigned long request;
-	unsigned int rules;
-	int (*run)(struct sim *sim, struct sim_vq *vq, void *arg);
-};
 
 /* ------------------------------------------------------------------- numbers */
 
@@ -54,16 +33,10 @@ static int get_vqs_count(struct sim *sim, struct sim_vq *vq, void *arg)
 	return put32(arg, sim->n_vqs);
 }
 
-/* As many address spaces as groups: with one group there is nothing to part. */
-static uint32_t n_groups(const struct sim *sim)
-{
-	return sim->opts->isolated ? SIM_SPACES : 1;
-}
-
 static int get_groups(struct sim *sim, struct sim_vq *vq, void *arg)
 {
 	(void)vq;
-	return put32(arg, n_groups(sim));
+	return put32(arg, vdpr_sim_groups(sim));
 }
 
 static int get_iova_range(struct sim *sim, struct sim_vq *vq, void *arg)
@@ -221,9 +194,11 @@ static int set_backend(struct sim *sim, struct sim_vq *vq, void *arg)
 	    ~(BACKEND_ALWAYS | BIT_ULL(VHOST_BACKEND_F_ENABLE_AFTER_DRIVER_OK) |
 	      BIT_ULL(VHOST_BACKEND_F_DESC_ASID)))
 		return -EOPNOTSUPP;
-	if (bits & BIT_ULL(VHOST_BACKEND_F_DESC_ASID))
-		return bits & BIT_ULL(VHOST_BACKEND_F_IOTLB_ASID) ? -EOPNOTSUPP
-								  : -EINVAL;
+	if (bits & BIT_ULL(VHOST_BACKEND_F_DESC_ASID)) {
+		if (!(bits & BIT_ULL(VHOST_BACKEND_F_IOTLB_ASID)))
+			return -EINVAL;
+		return -EOPNOTSUPP;
+	}
 	sim->backend = bits;
 	return 0;
 }
@@ -350,224 +325,6 @@ static int set_config(struct sim *sim, struct sim_vq *vq, void *arg)
 	return config_range(arg);
 }
 
-/* -------------------------------------------------------------------- eventfds */
-
-/* Does a descriptor lead to an eventfd? Without /proc we believe it. */
-static bool is_eventfd(int fd)
-{
-	static const char want[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(want)];
-	ssize_t len;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	len = readlink(path, target, sizeof(target));
-	if (len < 0)
-		return true;
-	return len == sizeof(want) - 1 &&
-	       !memcmp(target, want, sizeof(want) - 1);
-}
-
-/* Puts a duplicate of the caller's eventfd in place of the one that is there. */
-static int replace_fd(int *slot, int fd)
-{
-	int copy = -1;
-
-	if (fd != VHOST_FILE_UNBIND) {
-		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (copy < 0)
-			return -errno;
-		if (!is_eventfd(copy)) {
-			vdpr_close_fd(copy);
-			return -EINVAL;
-		}
-	}
-	vdpr_close_fd(*slot);
-	*slot = copy;
-	return 0;
-}
-
-static int get_fd(const void *arg)
-{
-	struct vhost_vring_file file;
-
-	memcpy(&file, arg, sizeof(file));
-	return file.fd;
-}
-
-static int set_kick(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	/* Edge-triggered like the kernel: it never reads a kick eventfd. */
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET,
-				     .data.u32 = vq->index };
-	int kick = -1;
-	int ret = replace_fd(&kick, get_fd(arg));
-
-	if (ret)
-		return ret;
-	if (kick >= 0 && epoll_ctl(sim->epoll, EPOLL_CTL_ADD, kick, &event)) {
-		ret = -errno;
-		vdpr_close_fd(kick);
-		return ret;
-	}
-	/* The driver holds the same eventfd: closing ours would not do. */
-	if (vq->kick >= 0)
-		(void)epoll_ctl(sim->epoll, EPOLL_CTL_DEL, vq->kick, NULL);
-	vdpr_close_fd(vq->kick);
-	vq->kick = kick;
-	return 0;
-}
-
-static int set_call(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	(void)sim;
-	return replace_fd(&vq->call, get_fd(arg));
-}
-
-static int set_err(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	(void)sim;
-	return replace_fd(&vq->err, get_fd(arg));
-}
-
-static int set_config_call(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	int fd;
-
-	(void)vq;
-	memcpy(&fd, arg, sizeof(fd));
-	return replace_fd(&sim->config_call, fd);
-}
-
-/* ----------------------------------------------------------------------- rings */
-
-static uint32_t get_num(const void *arg)
-{
-	struct vhost_vring_state state;
-
-	memcpy(&state, arg, sizeof(state));
-	return state.num;
-}
-
-static int put_num(void *arg, uint32_t index, uint32_t num)
-{
-	struct vhost_vring_state state = { .index = index, .num = num };
-
-	memcpy(arg, &state, sizeof(state));
-	return 0;
-}
-
-/* Rings stand still before DRIVER_OK and while suspended. */
-static bool rings_fixed(const struct sim *sim)
-{
-	return sim->status & VIRTIO_CONFIG_S_DRIVER_OK && !sim->suspended;
-}
-
-static int set_num(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	uint32_t num = get_num(arg);
-
-	if (!vdpr_is_pow2(num) || num > 0xffff || num > sim->opts->queue_size)
-		return -EINVAL;
-	vq->num = num;
-	return 0;
-}
-
-static int set_addr(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	struct vhost_vring_addr addr;
-
-	memcpy(&addr, arg, sizeof(addr));
-	if (addr.flags & ~BIT(VHOST_VRING_F_LOG))
-		return -EOPNOTSUPP;
-	if (addr.avail_user_addr % 2 || addr.used_user_addr % 4 ||
-	    addr.log_guest_addr % 4)
-		return -EINVAL;
-	if (rings_fixed(sim))
-		return -EINVAL;
-	vq->desc = addr.desc_user_addr;
-	vq->driver = addr.avail_user_addr;
-	vq->device = addr.used_user_addr;
-	vq->has_addr = true;
-	return 0;
-}
-
-static int set_base(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	bool packed = vdpr_sim_has(sim, VIRTIO_F_RING_PACKED);
-	uint32_t num = get_num(arg);
-
-	if (!packed && num > 0xffff)
-		return -EINVAL;
-	if (rings_fixed(sim))
-		return -EINVAL;
-	vq->avail = (uint16_t)num;
-	vq->used = (uint16_t)(packed ? num >> 16 : num);
-	return 0;
-}
-
-static int get_base(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	uint32_t base = vq->avail;
-
-	if (vdpr_sim_has(sim, VIRTIO_F_RING_PACKED))
-		base |= (uint32_t)vq->used << 16;
-	return put_num(arg, vq->index, base);
-}
-
-static int set_enable(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	bool on = get_num(arg);
-
-	if (on && !vq->ready && sim->status & VIRTIO_CONFIG_S_DRIVER_OK &&
-	    sim->opts->late_enable == SIM_ENABLE_IGNORED)
-		return 0;
-	if (!on) {
-		/* A queue that is disabled loses them (virtio 1.3, 5.1.6.5.8). */
-		vq->coal = (struct vdpr_coal){ 0, 0 };
-		vq->coal_own = false;
-	}
-	vq->ready = on;
-	return 0;
-}
-
-static int get_size(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	/* Linux 6.8 has no such request; snet has no such operation. */
-	if (vdpr_sim_quirk(sim, SIM_CVQ16))
-		return -ENOTTY;
-	if (vdpr_sim_quirk(sim, SIM_EXACT_SIZE))
-		return -EOPNOTSUPP;
-	return put_num(arg, vq->index, vdpr_sim_max_num(sim, vq->index));
-}
-
-static int get_group(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	if (!sim->opts->isolated)
-		return -EOPNOTSUPP;
-	return put_num(arg, vq->index, vdpr_sim_group(sim, vq->index));
-}
-
-static int get_desc_group(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	(void)sim;
-	(void)vq;
-	(void)arg;
-	return -EOPNOTSUPP;
-}
-
-/* Here the index is a group, but the kernel holds it against the queues first. */
-static int set_group_asid(struct sim *sim, struct sim_vq *vq, void *arg)
-{
-	uint32_t asid = get_num(arg);
-
-	if (vq->index >= n_groups(sim) || asid >= n_groups(sim))
-		return -EINVAL;
-	if (!sim->opts->isolated)
-		return -EOPNOTSUPP;
-	sim->group_asid[vq->index] = asid;
-	return 0;
-}
-
 /* ------------------------------------------------------------------- the table */
 
 /* Known to vhost, refused by vhost-vdpa before it asks for the owner. */
@@ -579,66 +336,57 @@ static int not_here(struct sim *sim, struct sim_vq *vq, void *arg)
 	return -ENOTTY;
 }
 
-static const struct request requests[] = {
+static const struct sim_request requests[] = {
 	{ VHOST_GET_FEATURES, 0, get_features },
 	{ VHOST_SET_FEATURES, 0, set_features },
 	{ VHOST_GET_FEATURES_ARRAY, 0, get_features_array },
 	{ VHOST_SET_FEATURES_ARRAY, 0, set_features_array },
-	{ VHOST_SET_OWNER, NO_ARG, set_owner },
-	{ VHOST_SET_LOG_BASE, NO_ARG, not_here },
-	{ VHOST_SET_LOG_FD, NO_ARG, not_here },
+	{ VHOST_SET_OWNER, SIM_NO_ARG, set_owner },
+	{ VHOST_SET_LOG_BASE, SIM_NO_ARG, not_here },
+	{ VHOST_SET_LOG_FD, SIM_NO_ARG, not_here },
 	{ VHOST_GET_BACKEND_FEATURES, 0, get_backend },
 	{ VHOST_SET_BACKEND_FEATURES, 0, set_backend },
-	{ VHOST_SET_VRING_NUM, VRING, set_num },
-	{ VHOST_SET_VRING_ADDR, VRING, set_addr },
-	{ VHOST_SET_VRING_BASE, VRING, set_base },
-	{ VHOST_GET_VRING_BASE, VRING, get_base },
-	{ VHOST_SET_VRING_KICK, VRING, set_kick },
-	{ VHOST_SET_VRING_CALL, VRING, set_call },
-	{ VHOST_SET_VRING_ERR, VRING, set_err },
 	{ VHOST_VDPA_GET_DEVICE_ID, 0, get_device_id },
 	{ VHOST_VDPA_GET_STATUS, 0, get_status },
 	{ VHOST_VDPA_SET_STATUS, 0, set_status },
 	{ VHOST_VDPA_GET_CONFIG, 0, get_config },
 	{ VHOST_VDPA_SET_CONFIG, 0, set_config },
-	{ VHOST_VDPA_SET_VRING_ENABLE, VRING, set_enable },
 	{ VHOST_VDPA_GET_VRING_NUM, 0, get_vring_num },
-	{ VHOST_VDPA_SET_CONFIG_CALL, 0, set_config_call },
 	{ VHOST_VDPA_GET_IOVA_RANGE, 0, get_iova_range },
 	{ VHOST_VDPA_GET_CONFIG_SIZE, 0, get_config_size },
 	{ VHOST_VDPA_GET_AS_NUM, 0, get_groups },
 	{ VHOST_VDPA_GET_GROUP_NUM, 0, get_groups },
 	{ VHOST_VDPA_GET_VQS_COUNT, 0, get_vqs_count },
-	{ VHOST_VDPA_GET_VRING_GROUP, VRING, get_group },
-	{ VHOST_VDPA_GET_VRING_DESC_GROUP, VRING, get_desc_group },
-	{ VHOST_VDPA_SET_GROUP_ASID, VRING, set_group_asid },
-	{ VHOST_VDPA_GET_VRING_SIZE, VRING, get_size },
-	{ VHOST_VDPA_SUSPEND, NO_ARG, suspend },
-	{ VHOST_VDPA_RESUME, NO_ARG, resume },
+	{ VHOST_VDPA_SUSPEND, SIM_NO_ARG, suspend },
+	{ VHOST_VDPA_RESUME, SIM_NO_ARG, resume },
 };
 
 /* Whatever vhost-vdpa does not know goes to vhost, which asks for the owner. */
-static const struct request unknown = { 0, NEEDS_OWNER | NO_ARG, not_here };
+static const struct sim_request unknown = { 0, SIM_NEEDS_OWNER | SIM_NO_ARG,
+					    not_here };
 
-static const struct request *find_request(unsigned long request)
+static const struct sim_request *find_request(unsigned long request)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
 		if (requests[i].request == request)
 			return &requests[i];
+	for (size_t i = 0; i < vdpr_sim_vring_count; i++)
+		if (vdpr_sim_vring_requests[i].request == request)
+			return &vdpr_sim_vring_requests[i];
 	return &unknown;
 }
 
 int vdpr_sim_ioctl(struct sim *sim, unsigned long request, void *arg)
 {
-	const struct request *r = find_request(request);
+	const struct sim_request *r = find_request(request);
 	struct sim_vq *vq = NULL;
 	uint32_t index;
 
-	if (r->rules & NEEDS_OWNER && sim->owner != getpid())
+	if (r->rules & SIM_NEEDS_OWNER && sim->owner != getpid())
 		return -EPERM;
-	if (!(r->rules & NO_ARG) && !arg)
+	if (!(r->rules & SIM_NO_ARG) && !arg)
 		return -EFAULT;
-	if (r->rules & HAS_INDEX) {
+	if (r->rules & SIM_HAS_INDEX) {
 		memcpy(&index, arg, sizeof(index));
 		if (index >= sim->n_vqs)
 			return -ENOBUFS;

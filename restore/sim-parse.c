@@ -288,7 +288,7 @@ static int set_key(struct vdpr_ctx *ctx, struct sim_opts *opts, char *word,
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const struct sim_key *key = &keys[i];
 
-		if (strcmp(key->name, word))
+		if (strcmp(key->name, word) != 0)
 			continue;
 		if (!value)
 			return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
@@ -355,7 +355,7 @@ int vdpr_sim_parse(struct vdpr_ctx *ctx, const char *name,
 	set_defaults(opts);
 	if (!strncmp(text, "sim:", 4))
 		rest = text + 4;
-	else if (strcmp(text, "sim"))
+	else if (strcmp(text, "sim") != 0)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "%s: not sim[:KEY=VALUE,...]", name);
 	/* strsep(), not strtok(): an empty word is an error, not skipped. */

@@ -153,7 +153,6 @@ static int packed_rearm(struct sim *sim, struct sim_vq *vq)
 	vdpr_sim_store16(off, vq->avail);
 	vdpr_sim_store16(flags, VRING_PACKED_EVENT_FLAG_DESC);
 	/* The driver sees our wish, or we see its buffer. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return packed_peek(sim, vq);
 }
 
@@ -167,8 +166,7 @@ static int packed_want_call(struct sim *sim, struct sim_vq *vq)
 
 	if (!off || !flags)
 		return -EFAULT;
-	/* What was used must be seen before the driver's wish is read. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* What was used was stored before the driver's wish is read. */
 	mode = vdpr_sim_load16(flags);
 	if (mode != VRING_PACKED_EVENT_FLAG_DESC)
 		return mode != VRING_PACKED_EVENT_FLAG_DISABLE;

@@ -17,9 +17,9 @@
  * moves on: so nothing is written any more once a reset has returned.
  *
  * The parts know each other in one direction only: dev-sim (life cycle, thread)
- * -> sim-ioctl (the char device's rules) -> sim-cvq -> sim-net (commands) and
- * sim-ring* (rings) -> sim-iotlb (address spaces). sim-parse and sim-dump are
- * the two ends.
+ * -> sim-ioctl, sim-vring (the char device's rules) -> sim-cvq (a kicked queue)
+ * -> sim-net (commands), sim-ring, sim-ring-packed (rings) -> sim-iotlb (address
+ * spaces) -> sim-device (what all share). sim-parse and sim-dump are the ends.
  */
 
 #define SIM_PAIRS_MAX 64
@@ -282,7 +282,34 @@ void vdpr_sim_break(struct sim *sim, struct sim_vq *vq);
 /* Adds one to an eventfd of ours; -1 is fine. */
 void vdpr_sim_signal(int fd);
 
-/* --------------------------------------------------------------- sim-ioctl.c */
+/* ---------------------------------------------------- sim-ioctl.c, sim-vring.c */
+
+/*
+ * One row is a request and its rules. The order of the tests is the kernel's:
+ * owner (EPERM), the argument (EFAULT), the queue's index (ENOBUFS), then the
+ * request itself.
+ */
+enum {
+	SIM_NEEDS_OWNER = 1 << 0,
+	SIM_NO_ARG = 1 << 1,
+	SIM_HAS_INDEX = 1 << 2, /* the argument begins with a queue's index */
+	SIM_VRING = SIM_NEEDS_OWNER | SIM_HAS_INDEX,
+};
+
+struct sim_request {
+	unsigned long request;
+	unsigned int rules;
+	int (*run)(struct sim *sim, struct sim_vq *vq, void *arg);
+};
+
+extern const struct sim_request vdpr_sim_vring_requests[];
+extern const size_t vdpr_sim_vring_count;
+
+/* As many address spaces as groups: with one group there is nothing to part. */
+static inline uint32_t vdpr_sim_groups(const struct sim *sim)
+{
+	return sim->opts->isolated ? SIM_SPACES : 1;
+}
 
 /* vdpr_sim_ioctl() - one request, under the lock. Return: what the kernel would. */
 int vdpr_sim_ioctl(struct sim *sim, unsigned long request, void *arg);

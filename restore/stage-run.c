@@ -65,7 +65,8 @@ static int judge_command(struct vdpr_run *run, size_t i, uint8_t ack)
 			run, "%s: device answered %s %u.%u with ack 0x%02x%s",
 			info->section, info->name, info->ctrl_class,
 			info->command, ack,
-			ack == VDPR_ACK_PENDING ? ", which it never wrote" : "");
+			ack == VDPR_ACK_PENDING ? ", which it never wrote"
+						: "");
 	if (only_warns(run, info->section))
 		warn_refusal(run, i, ack);
 	else
@@ -91,8 +92,7 @@ static int judge_question(struct vdpr_run *run, size_t i, const uint8_t *answer)
 				 index, answer[0]);
 		return 0;
 	}
-	if (!memcmp(answer + 1, wanted + 4, 8) ||
-	    only_warns(run, "coalescing"))
+	if (!memcmp(answer + 1, wanted + 4, 8) || only_warns(run, "coalescing"))
 		return 0;
 	return vdpr_run_device_wrong(
 		run,
@@ -149,8 +149,8 @@ static int collect(struct vdpr_run *run)
 		run->n_done++;
 	}
 	if (ret)
-		return vdpr_run_device_wrong(run, "control virtqueue: device %s",
-					     ring->fault);
+		return vdpr_run_device_wrong(
+			run, "control virtqueue: device %s", ring->fault);
 	return 0;
 }
 
@@ -222,10 +222,9 @@ static int drive(struct vdpr_run *run, size_t end)
 /* ---------------------------------------------------------------- 7 replay */
 
 /* Fields that a restore compared and that no command changes. */
-static const uint32_t fixed_config = VDPR_CONFIG_MAX_PAIRS | VDPR_CONFIG_MTU |
-				     VDPR_CONFIG_RSS_KEY |
-				     VDPR_CONFIG_RSS_TABLE |
-				     VDPR_CONFIG_HASH_TYPES;
+static const uint32_t fixed_config =
+	VDPR_CONFIG_MAX_PAIRS | VDPR_CONFIG_MTU | VDPR_CONFIG_RSS_KEY |
+	VDPR_CONFIG_RSS_TABLE | VDPR_CONFIG_HASH_TYPES;
 
 static bool same_limits(const struct vdpr_net_config *a,
 			const struct vdpr_net_config *b)
@@ -274,9 +273,8 @@ static int check_mac(struct vdpr_run *run, const struct vdpr_net_config *config)
 	vdpr_mac_format(wanted, want);
 	if (memcmp(config->mac, run->info.config.mac, 6) != 0)
 		return vdpr_run_device_wrong(
-			run,
-			"mac: the device's config says %s, %s was set", have,
-			want);
+			run, "mac: the device's config says %s, %s was set",
+			have, want);
 	vdpr_reasons_add(&run->report->warnings, &kind, want, have, "",
 			 "mac: %s was accepted, but the device's config still "
 			 "says %s",
@@ -335,8 +333,8 @@ static int enable_data(struct vdpr_run *run)
 	struct vdpr_report *report = run->report;
 	int ret = 0;
 
-	report->enabled = calloc(run->fit.n_queues + 1u,
-				 sizeof(*report->enabled));
+	report->enabled =
+		calloc(run->fit.n_queues + 1u, sizeof(*report->enabled));
 	if (!report->enabled)
 		return vdpr_fail_memory(run->ctx);
 	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++) {

@@ -42,17 +42,16 @@ static int refused(struct vdpr_run *run)
 
 static int make_plan(struct vdpr_run *run)
 {
-	unsigned int flags =
-		run->opts.flags & VDPR_RESTORE_UNKNOWN_DEFAULT ?
-			VDPR_PLAN_UNKNOWN_DEFAULT :
-			0;
+	unsigned int flags = run->opts.flags & VDPR_RESTORE_UNKNOWN_DEFAULT
+				     ? VDPR_PLAN_UNKNOWN_DEFAULT
+				     : 0;
 	struct vdpr_report *report = run->report;
 	int ret = vdpr_plan(run->ctx, run->state, flags, &report->plan);
 
 	if (ret)
 		return ret;
-	report->result = calloc(report->plan->count + 1,
-				sizeof(*report->result));
+	report->result =
+		calloc(report->plan->count + 1, sizeof(*report->result));
 	if (!report->result)
 		return vdpr_fail_memory(run->ctx);
 	for (size_t i = 0; i < report->plan->count; i++)
@@ -154,13 +153,13 @@ static int status_kept(struct vdpr_run *run, uint8_t bit, const char *name,
 		return vdpr_run_call_failed(run, "GET_STATUS", ret);
 	if (status & bit && !(status & VIRTIO_CONFIG_S_FAILED))
 		return 0;
-	return vdpr_run_device_wrong(
-		run, "device did not keep %s (status 0x%02x)%s", name, status,
-		asked);
+	return vdpr_run_device_wrong(run,
+				     "device did not keep %s (status 0x%02x)%s",
+				     name, status, asked);
 }
 
-static const uint8_t status_driver =
-	VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+static const uint8_t status_driver = VIRTIO_CONFIG_S_ACKNOWLEDGE |
+				     VIRTIO_CONFIG_S_DRIVER;
 
 static int negotiate_features(struct vdpr_run *run)
 {
@@ -373,8 +372,8 @@ static int map_high(struct vdpr_run *run, struct vdpr_mem *mem, uint32_t asid,
 	const struct vdpr_iova_range range = { run->info.iova_first,
 					       run->info.iova_last };
 	uint64_t iova;
-	int ret = vdpr_iova_find(&range, used, n_used, vdpr_mem_len(mem),
-				 &iova);
+	int ret =
+		vdpr_iova_find(&range, used, n_used, vdpr_mem_len(mem), &iova);
 
 	if (ret)
 		return vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, ret,
@@ -388,9 +387,9 @@ static int map_high(struct vdpr_run *run, struct vdpr_mem *mem, uint32_t asid,
 
 static const struct vdpr_ring_ops *ring_ops(const struct vdpr_run *run)
 {
-	return vdpr_features_has(&run->fit.asked, VIRTIO_F_RING_PACKED) ?
-		       &vdpr_ring_packed :
-		       &vdpr_ring_split;
+	return vdpr_features_has(&run->fit.asked, VIRTIO_F_RING_PACKED)
+		       ? &vdpr_ring_packed
+		       : &vdpr_ring_split;
 }
 
 static int map_cvq(struct vdpr_run *run)
@@ -425,10 +424,6 @@ static int map_cvq(struct vdpr_run *run)
 
 /* ------------------------------------------- the empty rings of a rehearsal */
 
-struct empty_ring {
-	size_t ro, rw; /* offsets in the two parts */
-};
-
 static int make_eventfds(struct vdpr_run *run)
 {
 	struct vdpr_cvq *cvq = run->cvq;
@@ -461,9 +456,9 @@ static int size_rings(struct vdpr_run *run, size_t *ro, size_t *rw)
 		if (ret)
 			return ret;
 		if (!size)
-			size = run->info.vring_num < DATA_RING_DEFAULT ?
-				       run->info.vring_num :
-				       DATA_RING_DEFAULT;
+			size = run->info.vring_num < DATA_RING_DEFAULT
+				       ? run->info.vring_num
+				       : DATA_RING_DEFAULT;
 		run->rings[i].num = pow2_at_most(size, 0x8000);
 		*ro += vdpr_align_up(ops->ro_size((uint16_t)run->rings[i].num),
 				     16);
@@ -606,15 +601,14 @@ static int set_cvq_ring(struct vdpr_run *run)
 {
 	const struct vdpr_ring_ops *ops = ring_ops(run);
 	const struct vdpr_cvq *cvq = run->cvq;
-	const struct vdpr_ring_areas at =
-		ops->areas(cvq->num, cvq->mem.iova,
-			   cvq->mem.iova + cvq->mem.ro_len);
+	const struct vdpr_ring_areas at = ops->areas(
+		cvq->num, cvq->mem.iova, cvq->mem.iova + cvq->mem.ro_len);
 	const struct vdpr_ring_format format = {
 		.ops = ops,
 		.event_idx = vdpr_features_has(&run->fit.asked,
 					       VIRTIO_RING_F_EVENT_IDX),
-		.in_order = vdpr_features_has(&run->fit.asked,
-					      VIRTIO_F_IN_ORDER),
+		.in_order =
+			vdpr_features_has(&run->fit.asked, VIRTIO_F_IN_ORDER),
 	};
 	const struct vdpr_vring ring = {
 		.index = run->fit.cvq_index,
@@ -641,8 +635,8 @@ int vdpr_stage_rings(struct vdpr_run *run)
 	if (!run->cvq->queues)
 		return vdpr_fail_memory(run->ctx);
 	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
-		ret = ours ? set_own_ring(run, &run->rings[i]) :
-			     set_ring(run, &run->rings[i]);
+		ret = ours ? set_own_ring(run, &run->rings[i])
+			   : set_ring(run, &run->rings[i]);
 	if (!ret && run->fit.has_cvq)
 		ret = set_cvq_ring(run);
 	if (ret)
@@ -666,9 +660,8 @@ static int describe_order(struct vdpr_run *run)
 		if (asprintf(&report->order, "not kept: %s", quirk->text) < 0)
 			report->order = NULL;
 	} else {
-		report->order = strdup(promised || !run->fit.has_cvq ?
-					       "promised" :
-					       "assumed");
+		report->order = strdup(
+			promised || !run->fit.has_cvq ? "promised" : "assumed");
 	}
 	return report->order ? 0 : vdpr_fail_memory(run->ctx);
 }
@@ -676,8 +669,8 @@ static int describe_order(struct vdpr_run *run)
 int vdpr_run_enable(struct vdpr_run *run, uint32_t index)
 {
 	char call[64];
-	int ret = vdpr_dev_vring(run->dev, VHOST_VDPA_SET_VRING_ENABLE, index,
-				 1);
+	int ret =
+		vdpr_dev_vring(run->dev, VHOST_VDPA_SET_VRING_ENABLE, index, 1);
 
 	if (!ret)
 		return 0;

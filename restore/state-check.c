@@ -41,9 +41,9 @@ uint32_t vdpr_state_max_pairs(const struct vdpr_state *state, bool *known)
 
 static const char *pairs_limit_name(const struct vdpr_state *state)
 {
-	return state->config.has & VDPR_CONFIG_MAX_PAIRS ?
-		       "config.max_virtqueue_pairs" :
-		       "the most pairs possible";
+	return state->config.has & VDPR_CONFIG_MAX_PAIRS
+		       ? "config.max_virtqueue_pairs"
+		       : "the most pairs possible";
 }
 
 /* ------------------------------------------------------------ MAC addresses */
@@ -59,8 +59,8 @@ const char *vdpr_check_address(const uint8_t mac[6], char why[VDPR_WHY])
 		   text);
 }
 
-const char *vdpr_check_mac_list(const struct vdpr_mac_list *list, bool multicast,
-				char why[VDPR_WHY])
+const char *vdpr_check_mac_list(const struct vdpr_mac_list *list,
+				bool multicast, char why[VDPR_WHY])
 {
 	char text[VDPR_MAC_TEXT];
 
@@ -68,7 +68,8 @@ const char *vdpr_check_mac_list(const struct vdpr_mac_list *list, bool multicast
 		if ((list->addr[i][0] & 1) == multicast)
 			continue;
 		vdpr_mac_format(list->addr[i], text);
-		return say(why, "[%zu]: %s is a %s address (bit 0 of byte 0 is %s)",
+		return say(why,
+			   "[%zu]: %s is a %s address (bit 0 of byte 0 is %s)",
 			   i, text, multicast ? "unicast" : "multicast",
 			   multicast ? "clear" : "set");
 	}
@@ -98,33 +99,43 @@ const char *vdpr_check_hash(const struct vdpr_state *state, uint32_t hash_types,
 	char text[VDPR_BIT_TEXT];
 
 	if ((config->has & VDPR_CONFIG_HASH_TYPES) && over)
-		return say(why, "hash_types: %s is not in config.supported_hash_types",
-			   vdpr_hash_type_text(
-				   (unsigned int)__builtin_ctz(over), text));
+		return say(
+			why,
+			"hash_types: %s is not in config.supported_hash_types",
+			vdpr_hash_type_text((unsigned int)__builtin_ctz(over),
+					    text));
 	if (key_len > VDPR_KEY_MAX)
 		return say(why, "key: %zu bytes are more than %u", key_len,
 			   VDPR_KEY_MAX);
 	if ((config->has & VDPR_CONFIG_RSS_KEY) &&
 	    key_len > config->rss_max_key_size)
-		return say(why, "key: %zu bytes are more than config.rss_max_key_size (%u)",
-			   key_len, config->rss_max_key_size);
+		return say(
+			why,
+			"key: %zu bytes are more than config.rss_max_key_size (%u)",
+			key_len, config->rss_max_key_size);
 	if (!key_len && hash_types)
-		return say(why, "key: it is empty, which only an empty hash_types allows");
+		return say(
+			why,
+			"key: it is empty, which only an empty hash_types allows");
 	return NULL;
 }
 
-static const char *check_table_len(const struct vdpr_state *state,
-				   uint32_t len, char why[VDPR_WHY])
+static const char *check_table_len(const struct vdpr_state *state, uint32_t len,
+				   char why[VDPR_WHY])
 {
 	const struct vdpr_net_config *config = &state->config;
 
 	if (!vdpr_is_pow2(len) || len > VDPR_TABLE_MAX)
-		return say(why, "indirection_table: its length %u is not a power of two in 1..%u",
-			   len, VDPR_TABLE_MAX);
+		return say(
+			why,
+			"indirection_table: its length %u is not a power of two in 1..%u",
+			len, VDPR_TABLE_MAX);
 	if ((config->has & VDPR_CONFIG_RSS_TABLE) &&
 	    len > config->rss_max_indirection_table_length)
-		return say(why, "indirection_table: %u entries are more than config.rss_max_indirection_table_length (%u)",
-			   len, config->rss_max_indirection_table_length);
+		return say(
+			why,
+			"indirection_table: %u entries are more than config.rss_max_indirection_table_length (%u)",
+			len, config->rss_max_indirection_table_length);
 	return NULL;
 }
 
@@ -145,8 +156,10 @@ const char *vdpr_check_rss(const struct vdpr_state *state,
 			   rss->max_tx_vq, max, limit);
 	for (uint32_t i = 0; i < rss->table_len; i++) {
 		if (rss->table[i] >= max)
-			return say(why, "indirection_table[%u]: %u is not below %s (%u)",
-				   i, rss->table[i], limit, max);
+			return say(
+				why,
+				"indirection_table[%u]: %u is not below %s (%u)",
+				i, rss->table[i], limit, max);
 	}
 	return NULL;
 }
@@ -196,19 +209,25 @@ const char *vdpr_check_vring(const struct vdpr_state *state,
 	if (vring->index > UINT16_MAX)
 		return say(why, "index: %u is more than 65535", vring->index);
 	if (known && vring->index > 2 * max)
-		return say(why, "index: %u is more than 2 x %s (%u), the control queue's",
-			   vring->index, pairs_limit_name(state), max);
+		return say(
+			why,
+			"index: %u is more than 2 x %s (%u), the control queue's",
+			vring->index, pairs_limit_name(state), max);
 	if ((vring->has & VDPR_VRING_SIZE) &&
 	    (!vring->size || vring->size > 0x8000))
 		return say(why, "size: %u is not in 1..32768", vring->size);
 	if ((vring->has & VDPR_VRING_SIZE) && !packed &&
 	    !vdpr_is_pow2(vring->size))
-		return say(why, "size: %u is not a power of two, as a split ring's is",
-			   vring->size);
+		return say(
+			why,
+			"size: %u is not a power of two, as a split ring's is",
+			vring->size);
 	if ((vring->has & VDPR_VRING_BASE) && !packed &&
 	    vring->base > UINT16_MAX)
-		return say(why, "base: %u is more than 65535, the most of a split ring",
-			   vring->base);
+		return say(
+			why,
+			"base: %u is more than 65535, the most of a split ring",
+			vring->base);
 	return NULL;
 }
 
@@ -221,22 +240,30 @@ static const struct {
 	uint8_t feature[2];
 } config_needs[] = {
 	{ VDPR_CONFIG_MAC, "mac", { VIRTIO_NET_F_MAC, VIRTIO_NET_F_MAC } },
-	{ VDPR_CONFIG_LINK_UP, "link_up",
+	{ VDPR_CONFIG_LINK_UP,
+	  "link_up",
 	  { VIRTIO_NET_F_STATUS, VIRTIO_NET_F_STATUS } },
-	{ VDPR_CONFIG_ANNOUNCE, "announce",
+	{ VDPR_CONFIG_ANNOUNCE,
+	  "announce",
 	  { VIRTIO_NET_F_STATUS, VIRTIO_NET_F_STATUS } },
-	{ VDPR_CONFIG_MAX_PAIRS, "max_virtqueue_pairs",
+	{ VDPR_CONFIG_MAX_PAIRS,
+	  "max_virtqueue_pairs",
 	  { VIRTIO_NET_F_MQ, VIRTIO_NET_F_RSS } },
 	{ VDPR_CONFIG_MTU, "mtu", { VIRTIO_NET_F_MTU, VIRTIO_NET_F_MTU } },
-	{ VDPR_CONFIG_SPEED, "speed",
+	{ VDPR_CONFIG_SPEED,
+	  "speed",
 	  { VIRTIO_NET_F_SPEED_DUPLEX, VIRTIO_NET_F_SPEED_DUPLEX } },
-	{ VDPR_CONFIG_DUPLEX, "duplex",
+	{ VDPR_CONFIG_DUPLEX,
+	  "duplex",
 	  { VIRTIO_NET_F_SPEED_DUPLEX, VIRTIO_NET_F_SPEED_DUPLEX } },
-	{ VDPR_CONFIG_RSS_KEY, "rss_max_key_size",
+	{ VDPR_CONFIG_RSS_KEY,
+	  "rss_max_key_size",
 	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT } },
-	{ VDPR_CONFIG_RSS_TABLE, "rss_max_indirection_table_length",
+	{ VDPR_CONFIG_RSS_TABLE,
+	  "rss_max_indirection_table_length",
 	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_RSS } },
-	{ VDPR_CONFIG_HASH_TYPES, "supported_hash_types",
+	{ VDPR_CONFIG_HASH_TYPES,
+	  "supported_hash_types",
 	  { VIRTIO_NET_F_RSS, VIRTIO_NET_F_HASH_REPORT } },
 };
 
@@ -282,8 +309,10 @@ const char *vdpr_check_config(const struct vdpr_features *offered,
 	    config->duplex != VDPR_DUPLEX_HALF &&
 	    config->duplex != VDPR_DUPLEX_FULL &&
 	    config->duplex != VDPR_DUPLEX_UNKNOWN)
-		return say(why, "duplex: %u is none of 0 (half), 1 (full), 255 (not known)",
-			   config->duplex);
+		return say(
+			why,
+			"duplex: %u is none of 0 (half), 1 (full), 255 (not known)",
+			config->duplex);
 	return NULL;
 }
 
@@ -323,11 +352,14 @@ static const char *check_presence(const struct vdpr_state *state,
 	if (!required || !state->negotiated_known)
 		return NULL;
 	if (state->member[m] == VDPR_ABSENT)
-		return say(why, "%s: missing: with %s negotiated it must be there or in \"unknown\"",
-			   name, vdpr_feature_name(vdpr_member_feature(m)));
+		return say(
+			why,
+			"%s: missing: with %s negotiated it must be there or in \"unknown\"",
+			name, vdpr_feature_name(vdpr_member_feature(m)));
 	if (m == VDPR_HASH_REPORT && is_present(state, m) &&
 	    state->member[VDPR_RSS] == VDPR_UNKNOWN)
-		return say(why, "%s: must be in \"unknown\" while rss is", name);
+		return say(why, "%s: must be in \"unknown\" while rss is",
+			   name);
 	if (m == VDPR_MAC_ADDRESS && state->member[m] == VDPR_NULL &&
 	    vdpr_state_has_feature(state, VIRTIO_NET_F_MAC))
 		return say(why, "%s: null is not allowed with MAC negotiated",
@@ -350,8 +382,7 @@ static const char *check_coal_queues(const struct vdpr_state *state,
 }
 
 /* RSS_CONFIG sets the pairs too, so one cannot be known against the other. */
-static const char *check_rss(const struct vdpr_state *state,
-			     char why[VDPR_WHY])
+static const char *check_rss(const struct vdpr_state *state, char why[VDPR_WHY])
 {
 	char detail[VDPR_WHY];
 
@@ -432,10 +463,12 @@ static const char *check_announce(const struct vdpr_state *state,
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		if (!vdpr_state_has_feature(state, needed[i]))
-			return say(why, "announce: not allowed: it needs %s, which is not %s",
-				   vdpr_feature_name(needed[i]),
-				   state->negotiated_known ? "negotiated" :
-							     "offered");
+			return say(
+				why,
+				"announce: not allowed: it needs %s, which is not %s",
+				vdpr_feature_name(needed[i]),
+				state->negotiated_known ? "negotiated"
+							: "offered");
 	}
 	return NULL;
 }
@@ -462,11 +495,14 @@ static const char *check_texts(const struct vdpr_state *state,
 		return say(why, "vendor.data: not base64");
 	for (size_t i = 0; i < state->origin.count; i++) {
 		if (!vdpr_origin_is_name(state->origin.entry[i].name))
-			return say(why, "origin.%.40s: not a section or section.member",
-				   state->origin.entry[i].name);
+			return say(
+				why,
+				"origin.%.40s: not a section or section.member",
+				state->origin.entry[i].name);
 	}
 	if (state->foreign.count && state->version < 2)
-		return say(why, "unknown: %.40s is of a newer version than %llu",
+		return say(why,
+			   "unknown: %.40s is of a newer version than %llu",
 			   state->foreign.text[0],
 			   (unsigned long long)state->version);
 	return NULL;

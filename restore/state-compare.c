@@ -83,9 +83,9 @@ static void compare_features(struct compare *c)
 
 	if (a && b)
 		result = vdpr_features_equal(&c->a->negotiated,
-					     &c->b->negotiated) ?
-				 VDPR_SAME :
-				 VDPR_DIFFERS;
+					     &c->b->negotiated)
+				 ? VDPR_SAME
+				 : VDPR_DIFFERS;
 	report_with(c, "features", result, a ? put_negotiated : NULL,
 		    b ? put_negotiated : NULL);
 }
@@ -174,9 +174,9 @@ static void compare_announce(struct compare *c)
 	if (!a && !b)
 		return;
 	if (a && b)
-		result = c->a->announce_pending == c->b->announce_pending ?
-				 VDPR_SAME :
-				 VDPR_DIFFERS;
+		result = c->a->announce_pending == c->b->announce_pending
+				 ? VDPR_SAME
+				 : VDPR_DIFFERS;
 	else if (without->negotiated_known &&
 		 !vdpr_state_has_feature(without, VIRTIO_NET_F_GUEST_ANNOUNCE))
 		result = VDPR_DIFFERS;
@@ -184,9 +184,8 @@ static void compare_announce(struct compare *c)
 		    b ? vdpr_json_put_announce : NULL);
 }
 
-static enum vdpr_compare_result
-compare_vring(const struct vdpr_vring_state *a,
-	      const struct vdpr_vring_state *b)
+static enum vdpr_compare_result compare_vring(const struct vdpr_vring_state *a,
+					      const struct vdpr_vring_state *b)
 {
 	if (a->index != b->index || !vdpr_vring_agrees(a, b))
 		return VDPR_DIFFERS;
@@ -205,9 +204,8 @@ static void compare_vrings(struct compare *c)
 		result = VDPR_UNSEEN;
 	else if (c->a->n_vrings != c->b->n_vrings)
 		result = VDPR_DIFFERS;
-	for (size_t i = 0; result != VDPR_DIFFERS && a && b &&
-			   i < c->a->n_vrings;
-	     i++)
+	for (size_t i = 0;
+	     result != VDPR_DIFFERS && a && b && i < c->a->n_vrings; i++)
 		result = worse(result, compare_vring(&c->a->vrings[i],
 						     &c->b->vrings[i]));
 	report_with(c, "vrings", result, a ? vdpr_json_put_vrings : NULL,

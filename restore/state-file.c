@@ -194,14 +194,12 @@ static int write_whole(const char *path, const struct output *output,
 	if (!*base)
 		return *path ? -EISDIR : -ENOENT;
 	if (slash)
-		folder = strndup(path, slash == path ?
-					       1 :
-					       (size_t)(slash - path));
+		folder = strndup(path,
+				 slash == path ? 1 : (size_t)(slash - path));
 	else
 		folder = strdup(".");
-	if (!folder ||
-	    asprintf(&temp, "%s/.%.*s" TEMP_MARK "XXXXXX", folder, TEMP_BASE,
-		     base) < 0) {
+	if (!folder || asprintf(&temp, "%s/.%.*s" TEMP_MARK "XXXXXX", folder,
+				TEMP_BASE, base) < 0) {
 		temp = NULL;
 		return -ENOMEM;
 	}
@@ -224,10 +222,10 @@ int vdpr_state_write(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 	output.text = text;
 	direct = !lstat(path, &st) && !S_ISREG(st.st_mode) &&
 		 !S_ISLNK(st.st_mode);
-	err = direct ? write_direct(path, &output, &why) :
-		       write_whole(path, &output, &why);
+	err = direct ? write_direct(path, &output, &why)
+		     : write_whole(path, &output, &why);
 	if (err)
-		return vdpr_fail(ctx, VDPR_CAUSE_OTHER, err, "%s: %s: %s",
-				 path, why, strerror(-err));
+		return vdpr_fail(ctx, VDPR_CAUSE_OTHER, err, "%s: %s: %s", path,
+				 why, strerror(-err));
 	return 0;
 }

@@ -22,10 +22,10 @@ const char *const vdpr_config_name[VDPR_CONFIG_MEMBERS] = {
 static const struct {
 	size_t offset, size;
 } config_place[] = {
-#define PLACE(field)                                                          \
-	{                                                                     \
-		offsetof(struct vdpr_net_config, field),                      \
-			sizeof(((struct vdpr_net_config *)0)->field)          \
+#define PLACE(field)                                                 \
+	{                                                            \
+		offsetof(struct vdpr_net_config, field),             \
+			sizeof(((struct vdpr_net_config *)0)->field) \
 	}
 	PLACE(mac),
 	PLACE(link_up),

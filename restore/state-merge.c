@@ -262,9 +262,9 @@ static void put_value(struct vdpr_json_writer *w, const struct vdpr_state *s,
 	switch (item->kind) {
 	case KIND_OFFERED:
 	case KIND_NEGOTIATED:
-		vdpr_features_format(item->kind == KIND_OFFERED ?
-					     &s->offered :
-					     &s->negotiated,
+		vdpr_features_format(item->kind == KIND_OFFERED
+					     ? &s->offered
+					     : &s->negotiated,
 				     mask);
 		vdpr_json_put_text(w, mask);
 		break;
@@ -376,8 +376,7 @@ static int take(struct merge *m, size_t i)
 	const struct item *item = &m->item[i];
 
 	if (item_copy(m->to, m->from, item) ||
-	    vdpr_text_copy(&m->source[i],
-			   vdpr_origin_get(m->from, item->name)))
+	    vdpr_text_copy(&m->source[i], vdpr_origin_get(m->from, item->name)))
 		return vdpr_fail_memory(m->ctx);
 	return 0;
 }
@@ -396,9 +395,9 @@ static int merge_item(struct merge *m, size_t i)
 	if (!item_known(m->to, item))
 		return take(m, i);
 	if (items_agree(m->to, m->from, item))
-		return item_join(m->to, m->from, item) ?
-			       vdpr_fail_memory(m->ctx) :
-			       0;
+		return item_join(m->to, m->from, item)
+			       ? vdpr_fail_memory(m->ctx)
+			       : 0;
 	if (is_preferred(m, m->source[i]))
 		return 0;
 	if (is_preferred(m, vdpr_origin_get(m->from, item->name)))
@@ -412,9 +411,10 @@ static int merge_item(struct merge *m, size_t i)
 static void drop_member(struct merge *m, enum vdpr_member member)
 {
 	if (member != VDPR_HASH_REPORT)
-		vdpr_log(m->ctx, VDPR_LOG_WARNING,
-			 "%s: left out: the negotiated features do not allow it",
-			 vdpr_member_info[member].name);
+		vdpr_log(
+			m->ctx, VDPR_LOG_WARNING,
+			"%s: left out: the negotiated features do not allow it",
+			vdpr_member_info[member].name);
 	vdpr_member_drop(m->to, member, VDPR_ABSENT);
 }
 
@@ -426,8 +426,8 @@ static void settle(struct merge *m)
 	for (unsigned int n = 0; n < VDPR_MEMBER_COUNT; n++) {
 		bool required = vdpr_member_required(s, n);
 
-		if (!required && (s->member[n] == VDPR_KNOWN ||
-				  s->member[n] == VDPR_NULL))
+		if (!required &&
+		    (s->member[n] == VDPR_KNOWN || s->member[n] == VDPR_NULL))
 			drop_member(m, n);
 		else if (!required)
 			s->member[n] = VDPR_ABSENT;
@@ -436,7 +436,7 @@ static void settle(struct merge *m)
 			  m->from->member[n] == VDPR_UNKNOWN))
 			s->member[n] = VDPR_UNKNOWN;
 	}
-	if (s->member[VDPR_RSS] == VDPR_UNKNOWN)
+	if (s->negotiated_known && s->member[VDPR_RSS] == VDPR_UNKNOWN)
 		vdpr_state_settle_hash(s);
 	if (s->negotiated_known && s->member[VDPR_MAC_ADDRESS] == VDPR_NULL &&
 	    vdpr_state_has_feature(s, VIRTIO_NET_F_MAC))

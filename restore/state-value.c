@@ -458,7 +458,6 @@ void vdpr_origin_clear(struct vdpr_state *state)
 	memset(&state->origin, 0, sizeof(state->origin));
 }
 
-
 const char *vdpr_origin_get(const struct vdpr_state *state, const char *name)
 {
 	const char *section = NULL;

@@ -100,8 +100,8 @@ static_assert(ARRAY_SIZE(member_feature) == VDPR_MEMBER_COUNT,
 
 bool vdpr_state_has_feature(const struct vdpr_state *state, unsigned int bit)
 {
-	return vdpr_features_has(state->negotiated_known ? &state->negotiated :
-							   &state->offered,
+	return vdpr_features_has(state->negotiated_known ? &state->negotiated
+							 : &state->offered,
 				 bit);
 }
 
@@ -231,9 +231,9 @@ int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		     const struct vdpr_net_config *config, unsigned int flags)
 {
 	static const struct vdpr_features none;
-	struct vdpr_features all = offered    ? *offered :
-				   negotiated ? *negotiated :
-						none;
+	struct vdpr_features all = offered	? *offered
+				   : negotiated ? *negotiated
+						: none;
 	struct vdpr_features acked = negotiated ? *negotiated : none;
 	struct vdpr_net_config copy;
 	char why[VDPR_WHY];
@@ -343,8 +343,8 @@ void vdpr_state_forget(struct vdpr_state *state, enum vdpr_section section)
 
 	for (unsigned int m = first; m < end; m++)
 		vdpr_member_drop(state, m,
-				 vdpr_member_required(state, m) ? VDPR_UNKNOWN :
-								  VDPR_ABSENT);
+				 vdpr_member_required(state, m) ? VDPR_UNKNOWN
+								: VDPR_ABSENT);
 	if (section == VDPR_SECTION_RSS)
 		vdpr_state_settle_hash(state);
 }

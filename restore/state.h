@@ -56,8 +56,9 @@ enum vdpr_presence {
 /* Static facts of a member. */
 struct vdpr_member_info {
 	enum vdpr_section section;
-	const char *name; /* "mac.unicast", or the section's for a single member */
-	const char *key;  /* "unicast"; NULL: the section itself is the value */
+	const char
+		*name; /* "mac.unicast", or the section's for a single member */
+	const char *key; /* "unicast"; NULL: the section itself is the value */
 	bool nullable;
 };
 extern const struct vdpr_member_info vdpr_member_info[VDPR_MEMBER_COUNT];
@@ -140,14 +141,15 @@ struct vdpr_state {
 	} device;
 	struct {
 		bool present;
-		char *name, *version, *data; /* data: base64, never interpreted */
+		char *name, *version,
+			*data; /* data: base64, never interpreted */
 	} vendor;
 	struct {
 		size_t count;
 		struct {
-			char *name;   /* section or section.member */
+			char *name; /* section or section.member */
 			char *source;
-		} *entry;
+		} * entry;
 	} origin;
 
 	struct vdpr_features offered;
@@ -300,8 +302,8 @@ uint32_t vdpr_state_max_pairs(const struct vdpr_state *state, bool *known);
  */
 #define VDPR_WHY 160
 const char *vdpr_check_address(const uint8_t mac[6], char why[VDPR_WHY]);
-const char *vdpr_check_mac_list(const struct vdpr_mac_list *list, bool multicast,
-				char why[VDPR_WHY]);
+const char *vdpr_check_mac_list(const struct vdpr_mac_list *list,
+				bool multicast, char why[VDPR_WHY]);
 const char *vdpr_check_pairs(const struct vdpr_state *state, uint32_t pairs,
 			     char why[VDPR_WHY]);
 const char *vdpr_check_hash(const struct vdpr_state *state, uint32_t hash_types,

@@ -110,17 +110,17 @@ int vdpr_sysfs_chardev(const char *vdpa, char **out)
 	return find_chardev(dir, out);
 }
 
-/* The management device's name as the vdpa tool prints it: "pci/0000:01:00.2". */
+/* The management device's name as the vdpa tool prints it: "pci/0000:01:00.2";
+ * a parent on no bus goes by its own name. */
 static char *mgmtdev_name(const char *dir, const char *parent)
 {
+	_cleanup_buf_ struct vdpr_buf name = { 0 };
 	_cleanup_free_ char *bus = link_base_at(dir, "../subsystem");
-	char *name = NULL;
 
-	if (!bus)
-		return strdup(parent);
-	if (asprintf(&name, "%s/%s", bus, parent) < 0)
-		return NULL;
-	return name;
+	if (bus)
+		vdpr_buf_printf(&name, "%s/", bus);
+	vdpr_buf_str(&name, parent);
+	return TAKE_PTR(name.data);
 }
 
 static const char *or_empty(const char *text)

@@ -25,10 +25,12 @@ static bool buf_reserve(struct vdpr_buf *buf, size_t more)
 
 	if (buf->error)
 		return false;
-	if (__builtin_add_overflow(buf->len, more, &need) || ++need == 0) {
+	/* One more for the NUL. */
+	if (__builtin_add_overflow(buf->len, more, &need) || need == SIZE_MAX) {
 		buf->error = -ENOMEM;
 		return false;
 	}
+	need++;
 	if (need <= buf->cap)
 		return true;
 	while (cap < need) {

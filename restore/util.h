@@ -22,18 +22,18 @@
 #define _cleanup_buf_ _cleanup_(vdpr_buf_free)
 
 /* Hands a pointer out of a function whose cleanup would free it. */
-#define TAKE_PTR(p)                                                           \
-	({                                                                    \
-		__typeof__(p) _taken = (p);                                   \
-		(p) = NULL;                                                   \
-		_taken;                                                       \
+#define TAKE_PTR(p)                         \
+	({                                  \
+		__typeof__(p) _taken = (p); \
+		(p) = NULL;                 \
+		_taken;                     \
 	})
 /* The same for a descriptor. */
-#define TAKE_FD(fd)                                                           \
-	({                                                                    \
-		int _taken = (fd);                                            \
-		(fd) = -1;                                                    \
-		_taken;                                                       \
+#define TAKE_FD(fd)                \
+	({                         \
+		int _taken = (fd); \
+		(fd) = -1;         \
+		_taken;            \
 	})
 
 static inline void vdpr_freep(void *p)
@@ -70,7 +70,8 @@ static inline uint64_t vdpr_get_le64(const void *p)
 {
 	const uint8_t *b = p;
 
-	return (uint64_t)vdpr_get_le32(b) | (uint64_t)vdpr_get_le32(b + 4) << 32;
+	return (uint64_t)vdpr_get_le32(b) | (uint64_t)vdpr_get_le32(b + 4)
+						    << 32;
 }
 
 static inline void vdpr_put_le16(void *p, uint16_t v)

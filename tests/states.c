@@ -10,12 +10,18 @@
 #include "restore/ctx.h"
 
 const unsigned int vdpr_test_features[] = {
-	VIRTIO_NET_F_CTRL_VQ,	    VIRTIO_NET_F_CTRL_RX,
-	VIRTIO_NET_F_CTRL_RX_EXTRA, VIRTIO_NET_F_CTRL_VLAN,
-	VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_MQ,
-	VIRTIO_NET_F_RSS,	    VIRTIO_NET_F_HASH_REPORT,
-	VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_NOTF_COAL,
-	VIRTIO_NET_F_VQ_NOTF_COAL,  VIRTIO_NET_F_GUEST_ANNOUNCE,
+	VIRTIO_NET_F_CTRL_VQ,
+	VIRTIO_NET_F_CTRL_RX,
+	VIRTIO_NET_F_CTRL_RX_EXTRA,
+	VIRTIO_NET_F_CTRL_VLAN,
+	VIRTIO_NET_F_CTRL_MAC_ADDR,
+	VIRTIO_NET_F_MQ,
+	VIRTIO_NET_F_RSS,
+	VIRTIO_NET_F_HASH_REPORT,
+	VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
+	VIRTIO_NET_F_NOTF_COAL,
+	VIRTIO_NET_F_VQ_NOTF_COAL,
+	VIRTIO_NET_F_GUEST_ANNOUNCE,
 };
 
 static_assert(ARRAY_SIZE(vdpr_test_features) == VDPR_TEST_FEATURES,
@@ -145,8 +151,8 @@ static void make_config(struct maker *m)
 	c->rss_max_key_size = (uint8_t)(40 + pick(m, 216));
 	c->rss_max_indirection_table_length =
 		(uint16_t)(flip(m) ? 128 : 1 + pick(m, 300));
-	c->supported_hash_types = pick(m, 4) ? 0x1ff :
-					       vdpr_test_random(&m->random);
+	c->supported_hash_types = pick(m, 4) ? 0x1ff
+					     : vdpr_test_random(&m->random);
 }
 
 /* ---------------------------------------------------------- control sections */
@@ -209,9 +215,9 @@ static int make_rss(struct maker *m, enum vdpr_presence *presence)
 	const struct vdpr_net_config *c = &m->state->config;
 	struct vdpr_rss *rss = &m->state->rss;
 	uint32_t max = vdpr_state_max_pairs(m->state, NULL);
-	uint32_t longest = c->has & VDPR_CONFIG_RSS_TABLE ?
-				   c->rss_max_indirection_table_length :
-				   1024;
+	uint32_t longest = c->has & VDPR_CONFIG_RSS_TABLE
+				   ? c->rss_max_indirection_table_length
+				   : 1024;
 
 	*presence = VDPR_NULL;
 	if (pick(m, 3) == 0)
@@ -227,9 +233,9 @@ static int make_rss(struct maker *m, enum vdpr_presence *presence)
 	for (uint32_t i = 0; i < rss->table_len; i++)
 		rss->table[i] = (uint16_t)pick(m, max);
 	rss->unclassified_queue = (uint16_t)pick(m, max);
-	rss->max_tx_vq = m->state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_KNOWN ?
-				 m->state->queue_pairs :
-				 (uint16_t)(1 + pick(m, max));
+	rss->max_tx_vq = m->state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_KNOWN
+				 ? m->state->queue_pairs
+				 : (uint16_t)(1 + pick(m, max));
 	return 0;
 }
 
@@ -253,8 +259,8 @@ static int make_coal_queues(struct maker *m)
 	for (uint32_t i = 0; i < count && !err; i++) {
 		struct vdpr_coal coal = make_coal(m);
 
-		err = vdpr_coal_queue_set(m->state,
-					  (uint16_t)pick(m, 2 * max), &coal);
+		err = vdpr_coal_queue_set(m->state, (uint16_t)pick(m, 2 * max),
+					  &coal);
 	}
 	return err;
 }
@@ -304,8 +310,8 @@ static int make_value(struct maker *m, enum vdpr_member member)
 		make_vlans(m);
 		break;
 	case VDPR_MQ_QUEUE_PAIRS:
-		s->queue_pairs = (uint16_t)(1 + pick(m, vdpr_state_max_pairs(
-								s, NULL)));
+		s->queue_pairs =
+			(uint16_t)(1 + pick(m, vdpr_state_max_pairs(s, NULL)));
 		break;
 	case VDPR_RSS:
 		err = make_rss(m, &presence);
@@ -396,8 +402,8 @@ static int make_texts(struct maker *m)
 	if (s->device.present) {
 		s->device.type = strdup("net");
 		s->device.name = strdup("vdpa \"0\"\n\x7f\\");
-		s->device.parent = flip(m) ? strdup("\xc3\xa9\xf0\x9f\x90\x9f") :
-					     NULL;
+		s->device.parent = flip(m) ? strdup("\xc3\xa9\xf0\x9f\x90\x9f")
+					   : NULL;
 	}
 	s->vendor.present = flip(m);
 	if (s->vendor.present) {

@@ -7,9 +7,7 @@
 
 #include <cmocka.h>
 
-/* Also a program of its own, so not among the tests' common sources. */
-#include "tests/conformance/run.c"   /* NOLINT(bugprone-suspicious-include) */
-#include "tests/conformance/table.c" /* NOLINT(bugprone-suspicious-include) */
+#include "tests/conformance/table.h"
 
 static void run_all(const char *name)
 {

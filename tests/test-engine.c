@@ -60,10 +60,11 @@ static const char no_cvq[] =
 	"\"negotiated\":\"0x100000020\"},"
 	"\"config\":{\"mac\":\"52:54:00:00:00:01\"},\"unknown\":[]}\n";
 
-#define MAC_ONLY(features)                                                    \
-	"{\"schema\":\"vdpa-restore/state\",\"version\":1,\"compat\":1,"      \
-	"\"features\":{\"offered\":\"" features "\",\"negotiated\":\"" features \
-	"\"},\"config\":{},\"mac\":{\"address\":\"52:54:00:aa:bb:cc\"},"      \
+#define MAC_ONLY(features)                                               \
+	"{\"schema\":\"vdpa-restore/state\",\"version\":1,\"compat\":1," \
+	"\"features\":{\"offered\":\"" features                          \
+	"\",\"negotiated\":\"" features                                  \
+	"\"},\"config\":{},\"mac\":{\"address\":\"52:54:00:aa:bb:cc\"}," \
 	"\"unknown\":[]}\n"
 
 /* CTRL_VQ, CTRL_MAC_ADDR, VERSION_1 and one more. */
@@ -307,8 +308,7 @@ static void ring_size_is_what_the_device_can_take(void **state)
 
 		setup_and_run(&w, full, sizes[i].dev, 8);
 		if (w.ret)
-			fail_msg("%s: %s", sizes[i].dev,
-				 vdpr_ctx_error(w.ctx));
+			fail_msg("%s: %s", sizes[i].dev, vdpr_ctx_error(w.ctx));
 		assert_int_equal(w.wrap->queue[8].num, sizes[i].num);
 		done(&w);
 	}
@@ -379,9 +379,12 @@ static void callers_rings_and_eventfds_are_used_as_given(void **state)
 static bool touched(const struct wrap *wrap)
 {
 	static const unsigned long setters[] = {
-		VHOST_SET_OWNER,      VHOST_SET_FEATURES,
-		VHOST_VDPA_SET_STATUS, VHOST_SET_BACKEND_FEATURES,
-		VHOST_SET_VRING_NUM,  VHOST_VDPA_SET_VRING_ENABLE,
+		VHOST_SET_OWNER,
+		VHOST_SET_FEATURES,
+		VHOST_VDPA_SET_STATUS,
+		VHOST_SET_BACKEND_FEATURES,
+		VHOST_SET_VRING_NUM,
+		VHOST_VDPA_SET_VRING_ENABLE,
 		0,
 	};
 
@@ -399,8 +402,10 @@ static const struct {
 	{ full, "sim:features=-CTRL_VLAN", "CTRL_VLAN (bit 19)", 0 },
 	{ full, "sim:features=-RSS-CTRL_RX", "RSS (bit 60)", 0 },
 	{ full, "sim:features=-RSS-CTRL_RX", "CTRL_RX (bit 18)", 0 },
-	{ full, "sim:pairs=2", "max_virtqueue_pairs: the guest has 4", 0 },
-	{ full, "sim:mtu=1400", "mtu: the guest has 1500, the device 1400", 0 },
+	{ full, "sim:pairs=2", "config: the guest has max_virtqueue_pairs 4",
+	  0 },
+	{ full, "sim:mtu=1400",
+	  "config: the guest has mtu 1500, the device 1400", 0 },
 	{ full, "sim:key-size=20", "rss_max_key_size", 0 },
 	{ full, "sim:table-size=64", "rss_max_indirection_table_length", 0 },
 	{ full, "sim:enable-after-driver-ok=off", "bit 6", 0 },
@@ -546,8 +551,8 @@ static void every_fault_ends_in_a_reset_device(void **state)
 		if (!w.ret)
 			fail_msg("%s: succeeded", dev);
 		if (vdpr_ctx_cause(w.ctx) != faults[i].cause)
-			fail_msg("%s: cause %d: %s", dev,
-				 vdpr_ctx_cause(w.ctx), vdpr_ctx_error(w.ctx));
+			fail_msg("%s: cause %d: %s", dev, vdpr_ctx_cause(w.ctx),
+				 vdpr_ctx_error(w.ctx));
 		assert_true(error_has(&w, faults[i].says));
 		assert_undone(&w);
 		assert_int_equal(open_fds(), fds);
@@ -662,8 +667,8 @@ static void any_call_may_fail(void **state)
 				     err == EINVAL));
 		} else {
 			assert_int_equal(vdpr_ctx_cause(w.ctx),
-					 err == EPERM ? VDPR_CAUSE_ACCESS :
-							VDPR_CAUSE_OTHER);
+					 err == EPERM ? VDPR_CAUSE_ACCESS
+						      : VDPR_CAUSE_OTHER);
 			assert_undone(&w);
 			assert_int_equal(open_fds(), fds);
 		}

@@ -119,10 +119,17 @@ static void bit_n_is_refused_where_the_bit_has_a_name(void **state)
 
 static void names_that_do_not_exist_are_refused(void **state)
 {
-	static const char *const bad[] = { "",	      "mq",	 "MQ ",
-					   "bit_",    "bit_04",	 "bit_128",
-					   "bit_-4",  "bit_4 ",	 "BIT_4",
-					   "bit_0x4", "VIRTIO_NET_F_MQ" };
+	static const char *const bad[] = { "",
+					   "mq",
+					   "MQ ",
+					   "bit_",
+					   "bit_04",
+					   "bit_128",
+					   "bit_-4",
+					   "bit_4 ",
+					   "BIT_4",
+					   "bit_0x4",
+					   "VIRTIO_NET_F_MQ" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -171,8 +178,8 @@ static void masks_are_read_in_either_case_and_with_zeros(void **state)
 
 static void masks_of_another_form_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "0x", "12", "0X1", "0xg",
-					   "0x1 ", " 0x1", "-0x1" };
+	static const char *const bad[] = { "",	  "0x",	  "12",	  "0X1",
+					   "0xg", "0x1 ", " 0x1", "-0x1" };
 	struct vdpr_features f = { { 7, 7 } };
 
 	(void)state;
@@ -250,10 +257,9 @@ static void tunnel_offloads_stand_for_features_65_and_66(void **state)
 
 static void allowed_offloads_follow_the_features(void **state)
 {
-	struct vdpr_features f = {
-		{ BIT_ULL(1) | BIT_ULL(22) | BIT_ULL(46) | BIT_ULL(55),
-		  BIT_ULL(1) }
-	};
+	struct vdpr_features f = { { BIT_ULL(1) | BIT_ULL(22) | BIT_ULL(46) |
+					     BIT_ULL(55),
+				     BIT_ULL(1) } };
 
 	(void)state;
 	/* Feature 46 is not what offload 46 needs. */

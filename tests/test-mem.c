@@ -45,9 +45,9 @@ static void end_of_the_64_bits_does_not_wrap(void **state)
 
 static void used_ranges_are_kept_off(void **state)
 {
-	const struct vdpr_iova_range used[] = {
-		{ 0x5000, 0x5fff }, { 0x8000, 0xffff }, { 0x3000, 0x3fff }
-	};
+	const struct vdpr_iova_range used[] = { { 0x5000, 0x5fff },
+						{ 0x8000, 0xffff },
+						{ 0x3000, 0x3fff } };
 	(void)state;
 
 	assert_true(find(0, 0xffff, used, 3, PAGE) == 0x7000);

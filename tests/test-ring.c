@@ -123,9 +123,9 @@ static const struct {
 	uint32_t id;
 	const char *fault;
 } hostile[] = {
-	{ 3, 0, "beyond" },	     /* ahead of the two outstanding */
-	{ 0xffff, 0, "beyond" },     /* backwards */
-	{ 1, NUM, "no command's" },  /* past the table */
+	{ 3, 0, "beyond" },	    /* ahead of the two outstanding */
+	{ 0xffff, 0, "beyond" },    /* backwards */
+	{ 1, NUM, "no command's" }, /* past the table */
 	{ 1, 0xffffffff, "no command's" },
 	{ 1, 1, "no command's" },    /* the middle of a chain */
 	{ 1, 6, "not outstanding" }, /* a chain that was never shown */

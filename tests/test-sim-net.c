@@ -173,10 +173,13 @@ static void steering_values_in_and_out_of_range(void **state)
 		  "0100"
 		  "00",
 		  1 },
-		{ "RSS, table of 256", 4, 1,
+		{ "RSS, table of 4 on a limit of 2", 4, 1,
 		  "00000000"
-		  "ff00"
-		  "0000",
+		  "0300"
+		  "0000"
+		  "0000000000000000"
+		  "0100"
+		  "00",
 		  1 },
 		{ "RSS, entry 4", 4, 1,
 		  "00000000"
@@ -259,7 +262,7 @@ static void steering_values_in_and_out_of_range(void **state)
 	};
 
 	(void)state;
-	run_on("sim:key-size=2", steps, ARRAY_SIZE(steps));
+	run_on("sim:key-size=2,table-size=2", steps, ARRAY_SIZE(steps));
 }
 
 static void class_that_is_not_negotiated_is_refused(void **state)

@@ -288,6 +288,42 @@ static void one_kick_serves_a_full_ring(void **state)
 	}
 }
 
+/* Waits for a 16-bit field that the device writes when it has run dry. */
+static bool field_becomes(const uint8_t *p, uint16_t want)
+{
+	for (int i = 0; i < 400; i++) {
+		uint16_t raw = __atomic_load_n(
+			(const uint16_t *)(const void *)p, __ATOMIC_ACQUIRE);
+
+		if (vdpr_get_le16(&raw) == want)
+			return true;
+		(void)nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+	}
+	return false;
+}
+
+static void idle_device_asks_for_the_next_kick(void **state)
+{
+	uint64_t event = BASE_FEATURES | BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
+	struct client c;
+
+	(void)state;
+	client_run(&c, all_formats, event);
+	for (uint16_t i = 1; i <= 20; i++) {
+		assert_int_equal(client_command(&c, 2, 0, "\7", 2), 0);
+		assert_true(field_becomes(c.mem + 0x2004 + 8 * CLIENT_NUM, i));
+	}
+	client_close(&c);
+	client_run(&c, all_formats, event | BIT_ULL(VIRTIO_F_RING_PACKED));
+	for (int i = 1; i <= 20; i++) {
+		assert_int_equal(client_command(&c, 2, 0, "\7", 2), 0);
+		assert_true(field_becomes(c.mem + 0x2000, c.avail));
+		assert_true(field_becomes(c.mem + 0x2002,
+					  VRING_PACKED_EVENT_FLAG_DESC));
+	}
+	client_close(&c);
+}
+
 static void interrupts_that_are_not_wanted_are_not_sent(void **state)
 {
 	static const uint8_t vlan[4] = { 2, 0, 7, 0 };
@@ -406,6 +442,7 @@ static void reset_during_delay_stops_the_answer(void **state)
 {
 	static const uint8_t vlan[4] = { 2, 0, 7, 0 };
 	struct client_answer a;
+	uint8_t status = 0xff;
 	struct client c;
 
 	(void)state;
@@ -416,6 +453,8 @@ static void reset_during_delay_stops_the_answer(void **state)
 	assert_int_equal(vdpr_dev_set_status(c.dev, 0), 0);
 	memset(c.mem, 0, CLIENT_LEN);
 	assert_int_equal(client_used(&c, 300, &a), -ETIME);
+	assert_int_equal(vdpr_dev_get_status(c.dev, &status), 0);
+	assert_int_equal(status, 0);
 	for (size_t i = 0; i < CLIENT_LEN; i++)
 		assert_int_equal(c.mem[i], 0);
 	client_close(&c);
@@ -692,6 +731,7 @@ int main(void)
 		cmocka_unit_test(late_enable_is_promised_only_when_on),
 		cmocka_unit_test(every_format_goes_round_many_times),
 		cmocka_unit_test(one_kick_serves_a_full_ring),
+		cmocka_unit_test(idle_device_asks_for_the_next_kick),
 		cmocka_unit_test(interrupts_that_are_not_wanted_are_not_sent),
 		cmocka_unit_test(kick_before_driver_ok_is_lost),
 		cmocka_unit_test(suspended_device_answers_after_resume),

@@ -18,8 +18,8 @@ static uint16_t peek(const struct wrap *wrap, uint64_t iova)
 		const struct wrap_map *map = &wrap->map[i];
 
 		if (iova >= map->iova && iova - map->iova < map->size) {
-			uintptr_t at = (uintptr_t)(map->uaddr +
-						   (iova - map->iova));
+			uintptr_t at =
+				(uintptr_t)(map->uaddr + (iova - map->iova));
 
 			return __atomic_load_n((const uint16_t *)at,
 					       __ATOMIC_ACQUIRE);
@@ -46,8 +46,7 @@ static void note_vring(struct wrap *wrap, struct wrap_event *event,
 
 	event->index = vring->index;
 	event->value = vring->num;
-	if (event->request == VHOST_SET_VRING_NUM &&
-	    vring->index < WRAP_QUEUES)
+	if (event->request == VHOST_SET_VRING_NUM && vring->index < WRAP_QUEUES)
 		wrap->queue[vring->index].num = vring->num;
 	if (event->request == VHOST_VDPA_SET_VRING_ENABLE && cvq->device) {
 		event->shown = peek(wrap, cvq->driver + 2);
@@ -107,9 +106,9 @@ static int wrap_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg)
 	struct wrap_event *event = record(wrap, request);
 
 	note(wrap, event, arg);
-	event->ret = must_fail(wrap) ?
-			     -wrap->fail_errno :
-			     wrap->inner->ops->ioctl(wrap->inner, request, arg);
+	event->ret = must_fail(wrap) ? -wrap->fail_errno
+				     : wrap->inner->ops->ioctl(wrap->inner,
+							       request, arg);
 	return event->ret;
 }
 
@@ -117,10 +116,9 @@ static void note_map(struct wrap *wrap, const struct vhost_msg_v2 *msg)
 {
 	if (msg->iotlb.type == VHOST_IOTLB_UPDATE) {
 		assert_true(wrap->n_maps < WRAP_MAPS);
-		wrap->map[wrap->n_maps++] = (struct wrap_map){
-			msg->asid, msg->iotlb.iova, msg->iotlb.size,
-			msg->iotlb.uaddr
-		};
+		wrap->map[wrap->n_maps++] =
+			(struct wrap_map){ msg->asid, msg->iotlb.iova,
+					   msg->iotlb.size, msg->iotlb.uaddr };
 		return;
 	}
 	for (size_t i = 0; i < wrap->n_maps; i++)
@@ -139,9 +137,9 @@ static int wrap_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg)
 	event->value = msg->iotlb.type;
 	event->iova = msg->iotlb.iova;
 	event->size = msg->iotlb.size;
-	event->ret = must_fail(wrap) ?
-			     -wrap->fail_errno :
-			     wrap->inner->ops->iotlb(wrap->inner, msg);
+	event->ret = must_fail(wrap)
+			     ? -wrap->fail_errno
+			     : wrap->inner->ops->iotlb(wrap->inner, msg);
 	if (!event->ret)
 		note_map(wrap, msg);
 	return event->ret;

@@ -37,7 +37,7 @@ struct wrap {
 	struct wrap_map map[WRAP_MAPS];
 	size_t n_maps;
 	struct wrap_queue queue[WRAP_QUEUES];
-	uint32_t cvq; /* index of the control virtqueue, for shown and used */
+	uint32_t cvq;	/* index of the control virtqueue, for shown and used */
 	size_t fail_at; /* number of the call that fails, from 1; 0: none */
 	int fail_errno; /* positive */
 };

@@ -110,7 +110,8 @@ static void start(uint32_t id, const char *command)
 		send_frame('X', id, &full, 4);
 		return;
 	}
-	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ||
+	    pipe2(err, O_CLOEXEC))
 		die("pipe");
 	memset(p, 0, sizeof(*p));
 	p->pid = fork();
@@ -181,7 +182,9 @@ static void reap(void)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (i = 0; i < MAX_PROCS; i++) {
 			struct proc *p = &procs[i];
-			int32_t code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			int32_t code = WIFEXITED(status)
+					       ? WEXITSTATUS(status)
+					       : 128 + WTERMSIG(status);
 
 			if (p->pid != pid)
 				continue;
@@ -249,7 +252,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	send_frame('H', 0, NULL, 0);
 	for (;;) {
-		struct pollfd fds[1 + 3 * MAX_PROCS] = {{.fd = port, .events = POLLIN}};
+		struct pollfd fds[1 + 3 * MAX_PROCS] = { { .fd = port,
+							   .events = POLLIN } };
 		int i, busy = 0;
 
 		for (i = 0; i < MAX_PROCS; i++) {

@@ -25,7 +25,8 @@ enum { RING = 16, AREA = 65536, OUT = 16384, ACK = 60000 };
 static const uint64_t iova = 0x100000;
 
 static int device, kick;
-static unsigned char *area; /* descriptors, avail at 4096, used at 8192, OUT, ACK */
+static unsigned char
+	*area; /* descriptors, avail at 4096, used at 8192, OUT, ACK */
 
 static void need(int bad, const char *what)
 {
@@ -54,9 +55,12 @@ static uint64_t negotiate(void)
 	uint64_t features, backend;
 
 	need(ioctl(device, VHOST_GET_FEATURES, &features) < 0, "GET_FEATURES");
-	need(ioctl(device, VHOST_GET_BACKEND_FEATURES, &backend) < 0, "GET_BACKEND_FEATURES");
-	backend &= 1ull << VHOST_BACKEND_F_IOTLB_MSG_V2 | 1ull << VHOST_BACKEND_F_IOTLB_ASID;
-	need(ioctl(device, VHOST_SET_BACKEND_FEATURES, &backend) < 0, "SET_BACKEND_FEATURES");
+	need(ioctl(device, VHOST_GET_BACKEND_FEATURES, &backend) < 0,
+	     "GET_BACKEND_FEATURES");
+	backend &= 1ull << VHOST_BACKEND_F_IOTLB_MSG_V2 |
+		   1ull << VHOST_BACKEND_F_IOTLB_ASID;
+	need(ioctl(device, VHOST_SET_BACKEND_FEATURES, &backend) < 0,
+	     "SET_BACKEND_FEATURES");
 	need(ioctl(device, VHOST_SET_OWNER) < 0, "SET_OWNER");
 	status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
 	features &= ~(1ull << VIRTIO_F_RING_PACKED);
@@ -74,7 +78,8 @@ static unsigned int control_queue(uint64_t features)
 	if (features & (1ull << VIRTIO_NET_F_MQ | 1ull << VIRTIO_NET_F_RSS)) {
 		config->off = 8;
 		config->len = 2;
-		need(ioctl(device, VHOST_VDPA_GET_CONFIG, config) < 0, "GET_CONFIG");
+		need(ioctl(device, VHOST_VDPA_GET_CONFIG, config) < 0,
+		     "GET_CONFIG");
 		pairs = config->buf[0] | config->buf[1] << 8;
 	}
 	free(config);
@@ -83,7 +88,7 @@ static unsigned int control_queue(uint64_t features)
 
 static void map_area(void)
 {
-	struct vhost_msg_v2 message = {.type = VHOST_IOTLB_MSG_V2};
+	struct vhost_msg_v2 message = { .type = VHOST_IOTLB_MSG_V2 };
 	int memory = memfd_create("poke", MFD_CLOEXEC);
 
 	need(memory < 0 || ftruncate(memory, AREA), "memfd");
@@ -94,26 +99,31 @@ static void map_area(void)
 	message.iotlb.uaddr = (uintptr_t)area;
 	message.iotlb.perm = VHOST_ACCESS_RW;
 	message.iotlb.type = VHOST_IOTLB_UPDATE;
-	need(write(device, &message, sizeof(message)) != sizeof(message), "IOTLB update");
+	need(write(device, &message, sizeof(message)) != sizeof(message),
+	     "IOTLB update");
 }
 
 static void start(unsigned int queue)
 {
-	struct vhost_vring_state state = {.index = queue, .num = RING};
-	struct vhost_vring_addr address = {.index = queue, .desc_user_addr = iova,
-		.avail_user_addr = iova + 4096, .used_user_addr = iova + 8192};
-	struct vhost_vring_file file = {.index = queue};
+	struct vhost_vring_state state = { .index = queue, .num = RING };
+	struct vhost_vring_addr address = { .index = queue,
+					    .desc_user_addr = iova,
+					    .avail_user_addr = iova + 4096,
+					    .used_user_addr = iova + 8192 };
+	struct vhost_vring_file file = { .index = queue };
 
 	map_area();
 	need(ioctl(device, VHOST_SET_VRING_NUM, &state) < 0, "SET_VRING_NUM");
-	need(ioctl(device, VHOST_SET_VRING_ADDR, &address) < 0, "SET_VRING_ADDR");
+	need(ioctl(device, VHOST_SET_VRING_ADDR, &address) < 0,
+	     "SET_VRING_ADDR");
 	kick = eventfd(0, EFD_CLOEXEC);
 	file.fd = kick;
 	need(ioctl(device, VHOST_SET_VRING_KICK, &file) < 0, "SET_VRING_KICK");
 	file.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	need(ioctl(device, VHOST_SET_VRING_CALL, &file) < 0, "SET_VRING_CALL");
 	state.num = 1;
-	need(ioctl(device, VHOST_VDPA_SET_VRING_ENABLE, &state) < 0, "SET_VRING_ENABLE");
+	need(ioctl(device, VHOST_VDPA_SET_VRING_ENABLE, &state) < 0,
+	     "SET_VRING_ENABLE");
 	status(VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
@@ -123,13 +133,15 @@ static unsigned char command(size_t len)
 	static uint16_t sent;
 	struct vring_desc *desc = (struct vring_desc *)area;
 	struct vring_avail *avail = (struct vring_avail *)(area + 4096);
-	volatile struct vring_used *used = (volatile struct vring_used *)(area + 8192);
+	volatile struct vring_used *used =
+		(volatile struct vring_used *)(area + 8192);
 	uint64_t one = 1;
 	int left;
 
 	area[ACK] = 0xff;
-	desc[0] = (struct vring_desc){iova + OUT, (uint32_t)len, VRING_DESC_F_NEXT, 1};
-	desc[1] = (struct vring_desc){iova + ACK, 1, VRING_DESC_F_WRITE, 0};
+	desc[0] = (struct vring_desc){ iova + OUT, (uint32_t)len,
+				       VRING_DESC_F_NEXT, 1 };
+	desc[1] = (struct vring_desc){ iova + ACK, 1, VRING_DESC_F_WRITE, 0 };
 	avail->ring[sent % RING] = 0;
 	__atomic_store_n(&avail->idx, ++sent, __ATOMIC_SEQ_CST);
 	need(write(kick, &one, sizeof(one)) != sizeof(one), "kick");
@@ -168,12 +180,16 @@ static void describe(void)
 	unsigned int queues, groups, spaces;
 
 	need(ioctl(device, VHOST_GET_FEATURES, &features) < 0, "GET_FEATURES");
-	need(ioctl(device, VHOST_GET_BACKEND_FEATURES, &backend) < 0, "GET_BACKEND_FEATURES");
-	need(ioctl(device, VHOST_VDPA_GET_VQS_COUNT, &queues) < 0, "GET_VQS_COUNT");
-	need(ioctl(device, VHOST_VDPA_GET_GROUP_NUM, &groups) < 0, "GET_GROUP_NUM");
+	need(ioctl(device, VHOST_GET_BACKEND_FEATURES, &backend) < 0,
+	     "GET_BACKEND_FEATURES");
+	need(ioctl(device, VHOST_VDPA_GET_VQS_COUNT, &queues) < 0,
+	     "GET_VQS_COUNT");
+	need(ioctl(device, VHOST_VDPA_GET_GROUP_NUM, &groups) < 0,
+	     "GET_GROUP_NUM");
 	need(ioctl(device, VHOST_VDPA_GET_AS_NUM, &spaces) < 0, "GET_AS_NUM");
-	printf("features 0x%llx backend 0x%llx queues %u groups %u spaces %u\n", (unsigned long long)features,
-	       (unsigned long long)backend, queues, groups, spaces);
+	printf("features 0x%llx backend 0x%llx queues %u groups %u spaces %u\n",
+	       (unsigned long long)features, (unsigned long long)backend,
+	       queues, groups, spaces);
 }
 
 int main(int argc, char **argv)

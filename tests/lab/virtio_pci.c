@@ -19,7 +19,14 @@
 #include <unistd.h>
 
 enum { COMMON_CFG = 1, DEVICE_CFG = 4, PCI_CFG = 5 };
-enum { DEVICE_SELECT = 0, DEVICE_FEATURE = 4, DRIVER_SELECT = 8, DRIVER_FEATURE = 12, NUM_QUEUES = 18, DEVICE_STATUS = 20 };
+enum {
+	DEVICE_SELECT = 0,
+	DEVICE_FEATURE = 4,
+	DRIVER_SELECT = 8,
+	DRIVER_FEATURE = 12,
+	NUM_QUEUES = 18,
+	DEVICE_STATUS = 20
+};
 
 static int fd; /* the configuration space */
 
@@ -69,7 +76,8 @@ static uint32_t read_reg(uint32_t region, uint32_t offset, uint32_t size)
 	return get(window + 16, size);
 }
 
-static void write_reg(uint32_t region, uint32_t offset, uint32_t value, uint32_t size)
+static void write_reg(uint32_t region, uint32_t offset, uint32_t value,
+		      uint32_t size)
 {
 	aim(region, offset, size);
 	put(window + 16, value, size);
@@ -98,7 +106,8 @@ int main(int argc, char **argv)
 	char path[128];
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: virtio_pci ADDRESS expose|features|config N\n");
+		fprintf(stderr,
+			"usage: virtio_pci ADDRESS expose|features|config N\n");
 		return 2;
 	}
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", argv[1]);
@@ -113,9 +122,11 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[2], "features")) {
 		uint32_t common = capability(COMMON_CFG);
 
-		printf("0x%" PRIx64 "\n", (uint64_t)offered(common, 1) << 32 | offered(common, 0));
+		printf("0x%" PRIx64 "\n",
+		       (uint64_t)offered(common, 1) << 32 | offered(common, 0));
 	} else if (!strcmp(argv[2], "config") && argc == 4) {
-		uint32_t region = capability(DEVICE_CFG), size = (uint32_t)atoi(argv[3]);
+		uint32_t region = capability(DEVICE_CFG),
+			 size = (uint32_t)atoi(argv[3]);
 
 		for (uint32_t i = 0; i < size; i++)
 			printf("%02x", read_reg(region, i, 1));

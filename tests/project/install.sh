@@ -25,7 +25,8 @@ run_make() {
 }
 
 pc() {
-	PKG_CONFIG_LIBDIR="$root/dest/usr/lib/pkgconfig" \
+	PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
+		PKG_CONFIG_PATH="$root/dest/usr/lib/pkgconfig" \
 		PKG_CONFIG_SYSROOT_DIR="$root/dest" pkg-config "$@" vdpa-restore
 }
 

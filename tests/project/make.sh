@@ -27,7 +27,9 @@ run_make() {
 }
 
 nothing_to_do_twice() {
-	run_make all && [ -z "$(run_make all)" ]
+	local out
+	run_make all && out=$(run_make all) && echo "$out" &&
+		! grep -qE '^  (CC|LD|AR) ' <<<"$out"
 }
 
 header_rebuilds_its_users() {
