@@ -525,6 +525,9 @@ struct vdpr_iova_range {
 #define VDPR_RESTORE_STRICT_FEATURES (1u << 2)
 /* Make empty data rings as the state wants them (no @vrings): a rehearsal. */
 #define VDPR_RESTORE_EMPTY_RINGS (1u << 3)
+/* Notify the control virtqueue through its mapped doorbell even where the kick
+ * eventfd would do. Where only the doorbell does it is used without being asked. */
+#define VDPR_RESTORE_DOORBELL (1u << 4)
 
 struct vdpr_restore_opts {
 	size_t size;	    /* of this struct: VDPR_INIT() */

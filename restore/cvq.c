@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 int vdpr_cvq_new(struct vdpr_cvq **out)
 {
@@ -31,10 +32,11 @@ int vdpr_cvq_new(struct vdpr_cvq **out)
 	return 0;
 }
 
-int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_ops *ops,
+int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots)
 {
-	size_t out_at = vdpr_align_up(ops->ro_size(num), 16);
+	const struct vdpr_ring_ops *ops = format->ops;
+	size_t out_at = vdpr_align_up(ops->ro_size(num, format->indirect), 16);
 	size_t in_at = vdpr_align_up(ops->rw_size(num), 16);
 	size_t out_len = 0, in_len = 0;
 	int ret;
@@ -59,8 +61,39 @@ int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_ops *ops,
 
 void vdpr_cvq_start(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format)
 {
-	vdpr_ring_init(&cvq->ring, format, cvq->num, cvq->mem.base,
-		       cvq->mem.base + cvq->mem.ro_len);
+	const struct vdpr_ring_mem mem = {
+		.ro = cvq->mem.base,
+		.rw = cvq->mem.base + cvq->mem.ro_len,
+		.ro_iova = cvq->mem.iova,
+	};
+
+	vdpr_ring_init(&cvq->ring, format, cvq->num, &mem);
+}
+
+/*
+ * What a doorbell is told (virtio 1.3, 2.9 and 4.1.5.2): the queue in 16 bits, or
+ * with notification data the queue and how far the driver has got in 32.
+ */
+static void ring_doorbell(struct vdpr_cvq *cvq)
+{
+	const struct vdpr_ring *ring = &cvq->ring;
+	uint32_t next_off = ring->format.ops->next_off(ring);
+	uint32_t data;
+
+	vdpr_put_le32(&data, cvq->index | next_off << 16);
+	if (cvq->notify_data)
+		__atomic_store_n((uint32_t *)cvq->doorbell, data,
+				 __ATOMIC_SEQ_CST);
+	else
+		vdpr_store_le16(cvq->doorbell, (uint16_t)cvq->index);
+}
+
+int vdpr_cvq_kick(struct vdpr_cvq *cvq)
+{
+	if (!cvq->doorbell)
+		return vdpr_eventfd_signal(cvq->kick_fd);
+	ring_doorbell(cvq);
+	return 0;
 }
 
 size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end)
@@ -101,6 +134,8 @@ void vdpr_cvq_free(struct vdpr_cvq *cvq)
 {
 	if (!cvq)
 		return;
+	if (cvq->doorbell)
+		munmap(cvq->doorbell, (size_t)sysconf(_SC_PAGESIZE));
 	vdpr_mem_free(&cvq->mem);
 	vdpr_mem_free(&cvq->data);
 	vdpr_close_fd(cvq->kick_fd);

@@ -25,10 +25,13 @@ struct vdpr_cvq {
 	uint16_t num;
 	struct vdpr_cvq_slot *slot;
 	size_t n_slots;
-	uint8_t *out; /* commands */
-	uint8_t *in;  /* answers, 0xff until the device writes */
+	uint8_t *out;	/* commands */
+	uint8_t *in;	/* answers, 0xff until the device writes */
+	uint32_t index; /* of the virtqueue */
 	int kick_fd, call_fd, config_fd;
-	bool config_set; /* the device has config_fd */
+	void *doorbell;	  /* mapped page, or NULL: the kick eventfd */
+	bool notify_data; /* NOTIFICATION_DATA: what the doorbell is told */
+	bool config_set;  /* the device has config_fd */
 	int *fds; /* of the empty data rings: kick, call, kick, call... */
 	size_t n_fds;
 	uint32_t
@@ -46,8 +49,13 @@ int vdpr_cvq_new(struct vdpr_cvq **out);
  * @slot: @n_slots, owned by @cvq on success.
  * Return: 0 or -errno.
  */
-int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_ops *ops,
+int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots);
+
+/* vdpr_cvq_kick() - notify the device, by its doorbell where one is mapped.
+ * Return: 0 or -errno.
+ */
+int vdpr_cvq_kick(struct vdpr_cvq *cvq);
 
 /* vdpr_cvq_start() - a fresh ring over the memory. */
 void vdpr_cvq_start(struct vdpr_cvq *cvq,

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define NSEC_PER_SEC 1000000000ull
 #define NSEC_PER_MSEC 1000000ull
@@ -146,10 +147,13 @@ static int kick_again(struct vdpr_run *run)
 {
 	int ret;
 
-	run->stall_at = 0;
+	run->stall_at += VDPR_STALL_NSEC;
+	if (run->kicked_again)
+		return 0;
+	run->kicked_again = true;
 	vdpr_log(run->ctx, VDPR_LOG_INFO, "%s: no progress, kicking once more",
 		 run->dev->name);
-	ret = vdpr_eventfd_signal(run->cvq->kick_fd);
+	ret = vdpr_cvq_kick(run->cvq);
 	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
 }
 
@@ -281,6 +285,9 @@ static void finish(struct vdpr_run *run, int ret, struct vdpr_report **out)
 		report->cure = strdup(vdpr_ctx_cure(run->ctx));
 	}
 	free(run->fit.queues);
+	/* Not the control virtqueue's yet. */
+	if (run->fit.doorbell)
+		munmap(run->fit.doorbell, (size_t)sysconf(_SC_PAGESIZE));
 	if (run->own_rings)
 		free(run->rings);
 	if (out)

@@ -31,11 +31,17 @@ struct vdpr_run {
 	struct vdpr_vring *rings; /* data rings, as many as fit.n_queues */
 	bool own_rings;
 
-	size_t next;	   /* next command to post */
-	size_t n_done;	   /* used and judged */
-	size_t n_refused;  /* beyond repair by --warn */
-	uint64_t stall_at; /* when to kick once more; 0: done that */
+	size_t next;	     /* next command to post */
+	size_t n_done;	     /* used and judged */
+	size_t n_refused;    /* beyond repair by --warn */
+	uint64_t stall_at;   /* when to look without having been called */
+	bool kicked_again;   /* at the first such time, once a ring-full */
+	size_t row_end;	     /* of the commands that are being sent */
+	uint64_t kick_limit; /* kicks by then: one a ring-full */
 };
+
+/* A device that has not moved for so long may have missed a kick, or we a call. */
+#define VDPR_STALL_NSEC 1000000000ull
 
 typedef int (*vdpr_stage_fn)(struct vdpr_run *run);
 

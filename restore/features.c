@@ -150,7 +150,7 @@ static int parse_bit_n(const char *text, unsigned int bits)
 	static const char prefix[] = "bit_";
 	uint64_t bit;
 
-	if (strncmp(text, prefix, strlen(prefix)) ||
+	if (strncmp(text, prefix, strlen(prefix)) != 0 ||
 	    vdpr_u64_parse(text + strlen(prefix), bits - 1, &bit))
 		return -ENOENT;
 	return (int)bit;
@@ -238,7 +238,7 @@ int vdpr_features_parse(const char *text, struct vdpr_features *out)
 	struct vdpr_features f = { { 0, 0 } };
 	size_t digits = 0;
 
-	if (strncmp(text, "0x", 2))
+	if (strncmp(text, "0x", 2) != 0)
 		return -EINVAL;
 	for (text += 2; *text; text++, digits++) {
 		int digit = vdpr_hex_digit(*text);

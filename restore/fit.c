@@ -63,7 +63,6 @@ static bool is_vmm_given(unsigned int bit)
 
 /* Formats of the ring that this version cannot drive, refused by name. */
 static const unsigned int undriven[] = {
-	VIRTIO_F_NOTIFICATION_DATA,
 	VIRTIO_F_NOTIF_CONFIG_DATA,
 };
 
@@ -125,6 +124,20 @@ static void fit_features(struct vdpr_fit *fit)
 		vdpr_features_set(&fit->asked, VIRTIO_F_ACCESS_PLATFORM, true);
 }
 
+/* A parent that takes no other driver than one with certain features. */
+static void fit_demands(struct vdpr_fit *fit)
+{
+	const struct vdpr_quirk *quirk =
+		vdpr_quirk_find(fit->dev, VDPR_QUIRK_DEMANDS);
+
+	for (unsigned int bit = 0; quirk && bit < 64; bit++)
+		if (quirk->demands & BIT_ULL(bit) && !negotiated(fit, bit))
+			refuse_feature(fit, bit, "demanded", "",
+				       "is demanded by the device's parent "
+				       "driver, but the guest did not "
+				       "negotiate it");
+}
+
 static void fit_enable_late(struct vdpr_fit *fit)
 {
 	const struct vdpr_reason_kind kind = { "device", "device",
@@ -144,15 +157,42 @@ static void fit_enable_late(struct vdpr_fit *fit)
 			 "ENABLE_AFTER_DRIVER_OK, bit 6)");
 }
 
-static void fit_doorbell(struct vdpr_fit *fit)
+/*
+ * An eventfd carries no data, so with notification data only the mapped doorbell
+ * will do; some parents have nothing else anyway.
+ */
+static const char *wants_doorbell(const struct vdpr_fit *fit)
 {
 	const struct vdpr_quirk *quirk =
 		vdpr_quirk_find(fit->dev, VDPR_QUIRK_DOORBELL);
-	const struct vdpr_reason_kind kind = { "device", "device", "doorbell" };
 
 	if (quirk)
-		vdpr_reasons_add(fit->refusals, &kind, "kick by eventfd",
-				 "doorbell only", "", "%s", quirk->text);
+		return quirk->text;
+	if (negotiated(fit, VIRTIO_F_NOTIFICATION_DATA))
+		return "NOTIFICATION_DATA (bit 38) was negotiated";
+	return has_flag(fit, VDPR_RESTORE_DOORBELL) ? "it was asked for" : NULL;
+}
+
+/* Maps it, which sets nothing on the device: only then is it known to be there. */
+static void fit_doorbell(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "device", "device", "doorbell" };
+	const char *why = wants_doorbell(fit);
+	int ret = -ENOTSUP;
+
+	if (!why || !fit->has_cvq || fit->refusals->count)
+		return;
+	if (fit->dev->ops->doorbell)
+		ret = fit->dev->ops->doorbell(fit->dev, fit->cvq_index,
+					      &fit->doorbell);
+	if (!ret)
+		return;
+	fit->doorbell = NULL;
+	vdpr_reasons_add(fit->refusals, &kind, "mapped doorbell", "none", "",
+			 "the doorbell of queue %" PRIu32
+			 " cannot be mapped (%s), and the eventfd will not do: "
+			 "%s",
+			 fit->cvq_index, strerror(-ret), why);
 }
 
 /* ----------------------------------------------------------------- limits */
@@ -474,9 +514,9 @@ int vdpr_fit(struct vdpr_fit *fit)
 	int ret;
 
 	fit_features(fit);
+	fit_demands(fit);
 	find_cvq(fit);
 	fit_enable_late(fit);
-	fit_doorbell(fit);
 	fit_config(fit);
 	fit_pairs(fit);
 	fit_rss(fit);
@@ -487,6 +527,7 @@ int vdpr_fit(struct vdpr_fit *fit)
 	fit_coalescing(fit);
 	fit_bases(fit);
 	fit_order(fit);
+	fit_doorbell(fit);
 	return fit->refusals->error ? fit->refusals->error
 				    : fit->warnings->error;
 }

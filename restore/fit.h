@@ -8,7 +8,7 @@
 
 struct vdpr_fit {
 	const struct vdpr_state *state;
-	const struct vdpr_dev *dev;
+	struct vdpr_dev *dev;
 	const struct vdpr_dev_info *info;
 	const struct vdpr_restore_opts *opts;
 	struct vdpr_reasons *refusals;
@@ -20,6 +20,7 @@ struct vdpr_fit {
 	uint32_t max_pairs; /* of the device as the guest drives it, from 1 */
 	uint32_t n_queues;  /* data queues to be enabled */
 	uint32_t *queues;   /* their indices, ascending; owned */
+	void *doorbell;	    /* of the CVQ, where it must be used; else NULL */
 };
 
 /* vdpr_fit() - compare a state with a device.

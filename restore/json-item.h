@@ -94,6 +94,25 @@ int vdpr_json_bits(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 int vdpr_json_config(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 		     const cJSON *item, struct vdpr_net_config *out);
 
+/* Value of a member of the control sections; null is not among them. */
+int vdpr_json_value(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
+		    const cJSON *item, enum vdpr_member m);
+
+/* Fields of the top level; @to is the state. */
+int vdpr_json_read_features(struct vdpr_json_reader *r,
+			    const struct vdpr_json_at *at, const cJSON *item,
+			    void *to);
+int vdpr_json_read_config(struct vdpr_json_reader *r,
+			  const struct vdpr_json_at *at, const cJSON *item,
+			  void *to);
+/* After all sections: a name may not be there too. */
+int vdpr_json_read_unknown(struct vdpr_json_reader *r,
+			   const struct vdpr_json_at *at, const cJSON *item,
+			   void *to);
+/* A name that the tables do not have: of a newer version, or an error. */
+int vdpr_json_foreign(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
+		      const char *name);
+
 /* Reads all control sections, announce and vrings of @root. */
 int vdpr_json_control(struct vdpr_json_reader *r, const cJSON *root);
 

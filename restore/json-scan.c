@@ -241,6 +241,12 @@ static bool is_digit(const struct scan *s)
 	return s->at < s->len && s->text[s->at] >= '0' && s->text[s->at] <= '9';
 }
 
+/* Is the next character one of @set? NUL never is. */
+static bool is_one_of(const struct scan *s, const char *set)
+{
+	return s->at < s->len && s->text[s->at] && strchr(set, s->text[s->at]);
+}
+
 static int scan_number(struct scan *s)
 {
 	size_t start = s->at;
@@ -259,7 +265,7 @@ static int scan_number(struct scan *s)
 		return fail_at(s, start, "-0 is not a number here");
 	if (s->at - digits > 19)
 		return fail_at(s, start, "a number of more than 19 digits");
-	if (s->at < s->len && memchr(".eE", s->text[s->at], 3))
+	if (is_one_of(s, ".eE"))
 		return fail_at(s, start,
 			       "a number with a fraction or an exponent");
 	return 0;
@@ -285,7 +291,7 @@ static int scan_literal(struct scan *s)
 
 static void skip_blanks(struct scan *s)
 {
-	while (s->at < s->len && memchr(" \t\n\r", s->text[s->at], 4))
+	while (is_one_of(s, " \t\n\r"))
 		s->at++;
 }
 
@@ -293,7 +299,9 @@ static void skip_blanks(struct scan *s)
 static char peek(struct scan *s)
 {
 	skip_blanks(s);
-	return s->at < s->len ? s->text[s->at] : '\0';
+	if (s->at >= s->len)
+		return '\0';
+	return s->text[s->at];
 }
 
 static int order_names(const void *a, const void *b, void *data)
@@ -316,13 +324,14 @@ static int order_names(const void *a, const void *b, void *data)
 /* Sorted, so that a file of a million names costs no square of it. */
 static int check_names(struct scan *s, size_t first)
 {
-	struct name *name = s->name + first;
+	struct name *name;
 	size_t count = s->n_names - first;
 	size_t twice = SIZE_MAX;
 	char quote[VDPR_QUOTE];
 
 	if (count < 2)
 		return 0;
+	name = s->name + first;
 	qsort_r(name, count, sizeof(*name), order_names, s);
 	for (size_t i = 1; i < count; i++) {
 		if (name[i].len != name[i - 1].len ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The writer under all JSON that the library makes: commas, lines, strings. */
+#include <stdio.h>
 #include <string.h>
 
 #include "restore/json-scan.h"
@@ -114,4 +115,68 @@ void vdpr_json_string(struct vdpr_buf *out, const char *text)
 		}
 	}
 	vdpr_buf_str(out, "\"");
+}
+
+/* -------------------------------------------------------------- plain values */
+
+void vdpr_json_put_mac(struct vdpr_json_writer *w, const uint8_t mac[6])
+{
+	char text[VDPR_MAC_TEXT];
+
+	vdpr_mac_format(mac, text);
+	vdpr_json_put_text(w, text);
+}
+
+void vdpr_json_put_hex64(struct vdpr_json_writer *w, uint64_t value)
+{
+	char text[sizeof("0xffffffffffffffff")];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+	vdpr_json_put_text(w, text);
+}
+
+void vdpr_json_put_bits(struct vdpr_json_writer *w, uint64_t bits,
+			const char *(*text_of)(unsigned int bit,
+					       char text[VDPR_BIT_TEXT]))
+{
+	char text[VDPR_BIT_TEXT];
+
+	vdpr_json_open(w, '[');
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		if (bits >> bit & 1)
+			vdpr_json_put_text(w, text_of(bit, text));
+	}
+	vdpr_json_close(w, ']');
+}
+
+void vdpr_json_put_strings(struct vdpr_json_writer *w,
+			   const struct vdpr_strings *list)
+{
+	vdpr_json_open(w, '[');
+	for (size_t i = 0; i < list->count; i++)
+		vdpr_json_put_text(w, list->text[i]);
+	vdpr_json_close(w, ']');
+}
+
+void vdpr_json_key_u64(struct vdpr_json_writer *w, const char *key,
+		       uint64_t value)
+{
+	vdpr_json_key(w, key);
+	vdpr_json_put_u64(w, value);
+}
+
+void vdpr_json_key_bool(struct vdpr_json_writer *w, const char *key, bool value)
+{
+	vdpr_json_key(w, key);
+	vdpr_json_put_bool(w, value);
+}
+
+/* Nothing where @text is NULL. */
+void vdpr_json_key_text(struct vdpr_json_writer *w, const char *key,
+			const char *text)
+{
+	if (!text)
+		return;
+	vdpr_json_key(w, key);
+	vdpr_json_put_text(w, text);
 }

@@ -29,6 +29,23 @@ void vdpr_json_put_u64(struct vdpr_json_writer *w, uint64_t value);
 void vdpr_json_put_bool(struct vdpr_json_writer *w, bool value);
 void vdpr_json_put_null(struct vdpr_json_writer *w);
 
+void vdpr_json_put_mac(struct vdpr_json_writer *w, const uint8_t mac[6]);
+void vdpr_json_put_hex64(struct vdpr_json_writer *w, uint64_t value);
+/* An array of the names of the bits set. */
+void vdpr_json_put_bits(struct vdpr_json_writer *w, uint64_t bits,
+			const char *(*text_of)(unsigned int bit,
+					       char text[VDPR_BIT_TEXT]));
+void vdpr_json_put_strings(struct vdpr_json_writer *w,
+			   const struct vdpr_strings *list);
+/* A key and its value. */
+void vdpr_json_key_u64(struct vdpr_json_writer *w, const char *key,
+		       uint64_t value);
+void vdpr_json_key_bool(struct vdpr_json_writer *w, const char *key,
+			bool value);
+/* Nothing at all where @text is NULL. */
+void vdpr_json_key_text(struct vdpr_json_writer *w, const char *key,
+			const char *text);
+
 /* Appends a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void vdpr_json_string(struct vdpr_buf *out, const char *text);
 

@@ -12,24 +12,30 @@
 static const struct vdpr_quirk quirks[] = {
 	{ "mlx5_core", 0, VDPR_KERNEL(6, 9), VDPR_QUIRK_CVQ_16,
 	  "mlx5_vdpa before Linux 6.9 uses a control virtqueue of 16 entries "
-	  "whatever size is set" },
+	  "whatever size is set",
+	  0 },
 	{ "mlx5_core", VDPR_KERNEL(6, 11), 0, VDPR_QUIRK_ORDER,
 	  "mlx5_vdpa with pre-created virtqueues starts the first pair at "
-	  "DRIVER_OK and every added pair at VQ_PAIRS_SET, enabled or not" },
+	  "DRIVER_OK and every added pair at VQ_PAIRS_SET, enabled or not",
+	  0 },
 	{ "snet-vdpa-driver", 0, 0, VDPR_QUIRK_EXACT_SIZE | VDPR_QUIRK_ORDER,
 	  "snet hands every ring to the DPU at DRIVER_OK, enabled or not, and "
-	  "takes no other ring size than its own" },
+	  "takes no other ring size than its own",
+	  0 },
 	{ "vduse", 0, VDPR_KERNEL(7, 3), VDPR_QUIRK_ORDER,
 	  "VDUSE before Linux 7.3 does not tell its daemon of a queue that is "
-	  "enabled after DRIVER_OK" },
+	  "enabled after DRIVER_OK",
+	  0 },
 	{ "ifcvf", 0, VDPR_KERNEL(6, 3), VDPR_QUIRK_ORDER,
-	  "ifcvf before Linux 6.3 programs the hardware at DRIVER_OK only" },
+	  "ifcvf before Linux 6.3 programs the hardware at DRIVER_OK only", 0 },
 	{ "vp-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
-	  "vp_vdpa can set no ring base but the initial one" },
+	  "vp_vdpa can set no ring base but the initial one", 0 },
 	{ "eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
-	  "eni_vdpa can set no ring base but the initial one" },
-	{ "octep_vdpa", 0, 0, VDPR_QUIRK_DOORBELL,
-	  "octeon_ep is notified through its mapped doorbell only" },
+	  "eni_vdpa can set no ring base but the initial one", 0 },
+	{ "octep_vdpa", 0, 0, VDPR_QUIRK_DOORBELL | VDPR_QUIRK_DEMANDS,
+	  "octeon_ep is notified through its mapped doorbell only",
+	  BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_PACKED) |
+		  BIT_ULL(VIRTIO_F_NOTIFICATION_DATA) },
 };
 
 static bool applies(const struct vdpr_quirk *quirk, unsigned int kernel)

@@ -15,6 +15,8 @@
 #define VDPR_QUIRK_ORDER BIT(3)
 /* The eventfd kick does nothing: only the mapped doorbell does. */
 #define VDPR_QUIRK_DOORBELL BIT(4)
+/* SET_FEATURES fails without certain bits: see demands. */
+#define VDPR_QUIRK_DEMANDS BIT(5)
 
 struct vdpr_quirk {
 	const char *driver;
@@ -22,6 +24,7 @@ struct vdpr_quirk {
 	unsigned int until; /* first kernel without it; 0: none yet */
 	unsigned int flags; /* VDPR_QUIRK_* */
 	const char *text;   /* what it does, for messages */
+	uint64_t demands;   /* features that it must be given, else 0 */
 };
 
 /* vdpr_quirk_find() - the quirk with @flag of a device's parent driver.

@@ -7,11 +7,13 @@
 #include "restore/uapi.h"
 
 /*
- * Theory of operation. A command is a chain of two descriptors side by side; its
- * buffer id is its slot. Driver and device share one ring, so all of it is in
- * the writable part, and what is read back there is untrusted like a used ring.
- * Everything added since the last publish hides behind the first head: its flags
- * are written last, and only then does the device come upon the rest.
+ * Theory of operation. A command is a chain of two descriptors side by side, or
+ * with indirect descriptors one that points to a table of such two; its buffer
+ * id is its slot. Driver and device share one ring, so all of it is in the
+ * writable part, and what is read back there is untrusted like a used ring; the
+ * tables are in the part that the device only reads. Everything added since the
+ * last publish hides behind the first head: its flags are written last, and only
+ * then does the device come upon the rest.
  */
 
 enum {
@@ -19,20 +21,19 @@ enum {
 	DESC_LEN = 8,
 	DESC_ID = 12,
 	DESC_FLAGS = 14,
-	CHAIN = 2, /* descriptors of a command */
 	EVENT_OFF_WRAP = 0,
 	EVENT_FLAGS = 2,
 	EVENT_SIZE = 4,
+	TABLES = 16, /* offset of the indirect tables */
 	WRAP_BIT = 0x8000,
 };
 
 #define F_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define F_USED (1u << VRING_PACKED_DESC_F_USED)
 
-static size_t packed_ro_size(uint16_t num)
+static size_t packed_ro_size(uint16_t num, bool indirect)
 {
-	(void)num;
-	return EVENT_SIZE;
+	return indirect ? TABLES + (size_t)num * VDPR_INDIRECT_LEN : EVENT_SIZE;
 }
 
 static size_t packed_rw_size(uint16_t num)
@@ -77,53 +78,112 @@ static uint16_t step(const struct vdpr_ring *ring, uint16_t idx, bool *wrap)
 	return 0;
 }
 
-static void write_desc(struct vdpr_ring *ring, uint64_t addr, uint32_t len,
-		       uint16_t id)
+static void write_desc(uint8_t *d, uint64_t addr, uint32_t len, uint16_t id)
 {
-	uint8_t *d = desc(ring, ring->avail_idx);
-
 	vdpr_put_le64(d, addr);
 	vdpr_put_le32(d + DESC_LEN, len);
 	vdpr_put_le16(d + DESC_ID, id);
+}
+
+/* The head's flags: at once, or held back if it hides all that follows. */
+static void show_head(struct vdpr_ring *ring, uint16_t head, uint16_t flags)
+{
+	if (!ring->added) {
+		ring->first_idx = head;
+		ring->first_flags = flags;
+	} else {
+		vdpr_store_le16(desc(ring, head) + DESC_FLAGS, flags);
+	}
+	ring->added = (uint16_t)(ring->added + vdpr_ring_chain(ring));
+}
+
+static void add_indirect(struct vdpr_ring *ring,
+			 const struct vdpr_ring_buf *buf, uint16_t slot)
+{
+	size_t at = TABLES + (size_t)slot * VDPR_INDIRECT_LEN;
+	uint8_t *table = ring->ro + at;
+	uint16_t head = ring->avail_idx;
+	uint16_t flags = avail_flags(ring) | VRING_DESC_F_INDIRECT;
+
+	/* In a table only the WRITE flag counts (2.8.7). */
+	write_desc(table, buf->out, buf->out_len, 0);
+	write_desc(table + DESC_SIZE, buf->in, buf->in_len, 0);
+	vdpr_put_le16(table + DESC_SIZE + DESC_FLAGS, VRING_DESC_F_WRITE);
+	write_desc(desc(ring, head), ring->ro_iova + at, VDPR_INDIRECT_LEN,
+		   slot);
+	ring->avail_idx = step(ring, head, &ring->avail_wrap);
+	show_head(ring, head, flags);
 }
 
 static void packed_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		       uint16_t slot)
 {
 	uint16_t head = ring->avail_idx;
-	uint16_t head_flags = avail_flags(ring) | VRING_DESC_F_NEXT;
+	uint16_t flags = avail_flags(ring) | VRING_DESC_F_NEXT;
+	uint8_t *second;
 
-	ring->last_idx = (uint16_t)(head | (ring->avail_wrap ? WRAP_BIT : 0));
-	write_desc(ring, buf->out, buf->out_len, slot);
+	if (ring->format.indirect) {
+		add_indirect(ring, buf, slot);
+		return;
+	}
+	write_desc(desc(ring, head), buf->out, buf->out_len, slot);
 	ring->avail_idx = step(ring, head, &ring->avail_wrap);
-	write_desc(ring, buf->in, buf->in_len, slot);
-	vdpr_store_le16(desc(ring, ring->avail_idx) + DESC_FLAGS,
+	second = desc(ring, ring->avail_idx);
+	write_desc(second, buf->in, buf->in_len, slot);
+	vdpr_store_le16(second + DESC_FLAGS,
 			avail_flags(ring) | VRING_DESC_F_WRITE);
 	ring->avail_idx = step(ring, ring->avail_idx, &ring->avail_wrap);
-	if (!ring->added) {
-		ring->first_idx = head;
-		ring->first_flags = head_flags;
-	} else {
-		vdpr_store_le16(desc(ring, head) + DESC_FLAGS, head_flags);
-	}
-	ring->added = (uint16_t)(ring->added + CHAIN);
+	show_head(ring, head, flags);
 }
 
-/* Has the device's event area asked for this kick (2.8.7.3)? */
-static bool kick_wanted(struct vdpr_ring *ring, uint16_t added)
+/* Would the device look without being kicked if the place of the next entry were
+ * @idx with @wrap and @added entries were new (2.8.7.3)? */
+static bool kick_spared(struct vdpr_ring *ring, uint16_t idx, bool wrap,
+			uint16_t added)
 {
 	uint8_t *event = device_event(ring);
 	uint16_t flags = vdpr_load_le16(event + EVENT_FLAGS);
 	uint16_t off, at;
 
 	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->format.event_idx)
-		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+		return flags == VRING_PACKED_EVENT_FLAG_DISABLE;
 	off = vdpr_load_le16(event + EVENT_OFF_WRAP);
 	at = off & (WRAP_BIT - 1u);
-	if (!!(off & WRAP_BIT) != ring->avail_wrap)
+	if (!!(off & WRAP_BIT) != wrap)
 		at = (uint16_t)(at - ring->num);
-	return vdpr_need_event(at, ring->avail_idx,
-			       (uint16_t)(ring->avail_idx - added));
+	return !vdpr_need_event(at, idx, (uint16_t)(idx - added));
+}
+
+/* @entries places on, at most one lap. */
+static uint16_t walk(const struct vdpr_ring *ring, uint16_t idx,
+		     uint32_t entries, bool *wrap)
+{
+	uint32_t at = idx + entries;
+
+	if (at < ring->num)
+		return (uint16_t)at;
+	*wrap = !*wrap;
+	return (uint16_t)(at - ring->num);
+}
+
+static bool packed_spares_kick(struct vdpr_ring *ring, uint16_t more)
+{
+	uint16_t entries = (uint16_t)(more * vdpr_ring_chain(ring));
+	bool wrap = ring->avail_wrap;
+	uint16_t idx = walk(ring, ring->avail_idx, entries, &wrap);
+
+	return kick_spared(ring, idx, wrap, entries);
+}
+
+static void packed_arm(struct vdpr_ring *ring, uint16_t count)
+{
+	uint32_t entries = (count - 1u) * vdpr_ring_chain(ring);
+	bool wrap = ring->used_wrap;
+	uint16_t at = walk(ring, ring->used_idx, entries, &wrap);
+
+	vdpr_store_le16(ring->ro + EVENT_OFF_WRAP,
+			(uint16_t)(at | (wrap ? WRAP_BIT : 0)));
+	vdpr_store_le16(ring->ro + EVENT_FLAGS, VRING_PACKED_EVENT_FLAG_DESC);
 }
 
 static bool packed_publish(struct vdpr_ring *ring)
@@ -132,16 +192,10 @@ static bool packed_publish(struct vdpr_ring *ring)
 
 	if (!added)
 		return false;
-	if (ring->format.event_idx) {
-		/* One interrupt for the batch: when its last chain is used. */
-		vdpr_store_le16(ring->ro + EVENT_OFF_WRAP, ring->last_idx);
-		vdpr_store_le16(ring->ro + EVENT_FLAGS,
-				VRING_PACKED_EVENT_FLAG_DESC);
-	}
 	vdpr_store_le16(desc(ring, ring->first_idx) + DESC_FLAGS,
 			ring->first_flags);
 	ring->added = 0;
-	return kick_wanted(ring, added);
+	return !kick_spared(ring, ring->avail_idx, ring->avail_wrap, added);
 }
 
 static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
@@ -165,8 +219,13 @@ static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
 
 static void packed_skip_used(struct vdpr_ring *ring)
 {
-	for (int i = 0; i < CHAIN; i++)
+	for (uint16_t i = 0; i < vdpr_ring_chain(ring); i++)
 		ring->used_idx = step(ring, ring->used_idx, &ring->used_wrap);
+}
+
+static uint16_t packed_next_off(const struct vdpr_ring *ring)
+{
+	return (uint16_t)(ring->avail_idx | (ring->avail_wrap ? WRAP_BIT : 0));
 }
 
 const struct vdpr_ring_ops vdpr_ring_packed = {
@@ -177,8 +236,11 @@ const struct vdpr_ring_ops vdpr_ring_packed = {
 	.init = packed_init,
 	.add = packed_add,
 	.publish = packed_publish,
+	.spares_kick = packed_spares_kick,
+	.arm = packed_arm,
 	.next_used = packed_next_used,
 	.skip_used = packed_skip_used,
+	.next_off = packed_next_off,
 	/* Both indices 0, both wrap counters 1. */
 	.initial_base = 0x80008000,
 };

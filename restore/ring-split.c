@@ -7,11 +7,12 @@
 #include "restore/uapi.h"
 
 /*
- * Theory of operation. Slot s owns descriptors 2s (the device reads) and 2s + 1
- * (the device writes), chained once and for all, so a used id tells its slot and
- * an odd or large one is a fault at sight. The driver's part holds descriptors
- * and avail ring, the device's part the used ring alone: what the device can
- * write, the driver only ever reads once and checks.
+ * Theory of operation. A slot owns its descriptors once and for all: two side by
+ * side (the device reads the first and writes the second), or with indirect
+ * descriptors one that points to a table of such two. So a used id tells its
+ * slot, and one that no slot begins with is a fault at sight. The driver's part
+ * holds descriptors, avail ring and tables, the device's part the used ring
+ * alone: what the device can write, the driver only ever reads once and checks.
  */
 
 enum {
@@ -26,16 +27,31 @@ enum {
 	USED_ELEM = 8,
 };
 
-static size_t split_ro_size(uint16_t num)
+/* Descriptors; flags, idx, ring, used_event of the avail ring. */
+static size_t tables_offset(uint16_t num)
 {
-	/* Descriptors; flags, idx, ring, used_event of the avail ring. */
-	return (size_t)num * DESC_SIZE + AVAIL_RING + (size_t)num * 2 + 2;
+	return vdpr_align_up((size_t)num * DESC_SIZE + AVAIL_RING +
+				     (size_t)num * 2 + 2,
+			     DESC_SIZE);
+}
+
+static size_t split_ro_size(uint16_t num, bool indirect)
+{
+	return tables_offset(num) +
+	       (indirect ? (size_t)num * VDPR_INDIRECT_LEN : 0);
 }
 
 static size_t split_rw_size(uint16_t num)
 {
 	/* flags, idx, ring, avail_event. */
 	return USED_RING + (size_t)num * USED_ELEM + 2;
+}
+
+static struct vdpr_ring_areas split_areas(uint16_t num, uint64_t ro,
+					  uint64_t rw)
+{
+	return (struct vdpr_ring_areas){ ro, ro + (uint64_t)num * DESC_SIZE,
+					 rw };
 }
 
 static uint8_t *avail(struct vdpr_ring *ring)
@@ -48,51 +64,85 @@ static uint8_t *desc(struct vdpr_ring *ring, unsigned int i)
 	return ring->ro + (size_t)i * DESC_SIZE;
 }
 
-static struct vdpr_ring_areas split_areas(uint16_t num, uint64_t ro,
-					  uint64_t rw)
+/* First of the two descriptors of a slot: in the ring, or in the slot's table. */
+static uint8_t *pair(struct vdpr_ring *ring, uint16_t slot)
 {
-	return (struct vdpr_ring_areas){ ro, ro + (uint64_t)num * DESC_SIZE,
-					 rw };
+	if (ring->format.indirect)
+		return ring->ro + tables_offset(ring->num) +
+		       (size_t)slot * VDPR_INDIRECT_LEN;
+	return desc(ring, 2u * slot);
+}
+
+static void init_table(struct vdpr_ring *ring, uint16_t slot)
+{
+	uint8_t *d = desc(ring, slot);
+
+	vdpr_put_le64(d,
+		      ring->ro_iova + (uint64_t)(pair(ring, slot) - ring->ro));
+	vdpr_put_le32(d + DESC_LEN, VDPR_INDIRECT_LEN);
+	vdpr_put_le16(d + DESC_FLAGS, VRING_DESC_F_INDIRECT);
 }
 
 static void split_init(struct vdpr_ring *ring)
 {
-	for (unsigned int i = 0; i + 1 < ring->num; i += 2) {
-		vdpr_put_le16(desc(ring, i) + DESC_FLAGS, VRING_DESC_F_NEXT);
-		vdpr_put_le16(desc(ring, i) + DESC_NEXT, (uint16_t)(i + 1));
-		vdpr_put_le16(desc(ring, i + 1) + DESC_FLAGS,
-			      VRING_DESC_F_WRITE);
+	for (uint16_t slot = 0; slot < ring->capacity; slot++) {
+		uint8_t *d = pair(ring, slot);
+		/* Indices count from the start of the ring or of the table. */
+		unsigned int next = ring->format.indirect ? 1 : 2u * slot + 1;
+
+		vdpr_put_le16(d + DESC_FLAGS, VRING_DESC_F_NEXT);
+		vdpr_put_le16(d + DESC_NEXT, (uint16_t)next);
+		vdpr_put_le16(d + DESC_SIZE + DESC_FLAGS, VRING_DESC_F_WRITE);
+		if (ring->format.indirect)
+			init_table(ring, slot);
 	}
 }
 
 static void split_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		      uint16_t slot)
 {
-	unsigned int head = 2u * slot;
+	uint8_t *d = pair(ring, slot);
 	uint16_t at = ring->avail_idx++ & (uint16_t)(ring->num - 1);
 
-	vdpr_put_le64(desc(ring, head), buf->out);
-	vdpr_put_le32(desc(ring, head) + DESC_LEN, buf->out_len);
-	vdpr_put_le64(desc(ring, head + 1), buf->in);
-	vdpr_put_le32(desc(ring, head + 1) + DESC_LEN, buf->in_len);
-	vdpr_put_le16(avail(ring) + AVAIL_RING + 2u * at, (uint16_t)head);
+	vdpr_put_le64(d, buf->out);
+	vdpr_put_le32(d + DESC_LEN, buf->out_len);
+	vdpr_put_le64(d + DESC_SIZE, buf->in);
+	vdpr_put_le32(d + DESC_SIZE + DESC_LEN, buf->in_len);
+	vdpr_put_le16(avail(ring) + AVAIL_RING + 2u * at,
+		      (uint16_t)(slot * vdpr_ring_chain(ring)));
+}
+
+/* Will the device look without being kicked once the index is @idx? */
+static bool kick_spared(struct vdpr_ring *ring, uint16_t idx, uint16_t before)
+{
+	uint16_t event;
+
+	if (!ring->format.event_idx)
+		return vdpr_load_le16(ring->rw) & VRING_USED_F_NO_NOTIFY;
+	event = vdpr_load_le16(ring->rw + USED_RING +
+			       (size_t)USED_ELEM * ring->num);
+	return !vdpr_need_event(event, idx, before);
+}
+
+static bool split_spares_kick(struct vdpr_ring *ring, uint16_t more)
+{
+	return kick_spared(ring, (uint16_t)(ring->avail_idx + more),
+			   ring->shown_idx);
+}
+
+static void split_arm(struct vdpr_ring *ring, uint16_t count)
+{
+	vdpr_store_le16(avail(ring) + AVAIL_RING + 2u * ring->num,
+			(uint16_t)(ring->used_idx + count - 1));
 }
 
 static bool split_publish(struct vdpr_ring *ring)
 {
 	uint16_t before = ring->shown_idx;
 
-	if (ring->format.event_idx)
-		/* One interrupt for the batch: when its last buffer is used. */
-		vdpr_store_le16(avail(ring) + AVAIL_RING + 2u * ring->num,
-				(uint16_t)(ring->avail_idx - 1));
 	vdpr_store_le16(avail(ring) + AVAIL_IDX, ring->avail_idx);
 	ring->shown_idx = ring->avail_idx;
-	if (!ring->format.event_idx)
-		return !(vdpr_load_le16(ring->rw) & VRING_USED_F_NO_NOTIFY);
-	return vdpr_need_event(vdpr_load_le16(ring->rw + USED_RING +
-					      (size_t)USED_ELEM * ring->num),
-			       ring->avail_idx, before);
+	return !kick_spared(ring, ring->avail_idx, before);
 }
 
 static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
@@ -101,6 +151,7 @@ static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
 	/* Read once: the device may change it under our feet. */
 	uint16_t idx = vdpr_load_le16(ring->rw + USED_IDX);
 	uint16_t ready = (uint16_t)(idx - ring->used_idx);
+	uint16_t chain = vdpr_ring_chain(ring);
 	const uint8_t *elem;
 	uint32_t id;
 
@@ -114,17 +165,22 @@ static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
 	       (size_t)USED_ELEM * (ring->used_idx & (ring->num - 1u));
 	id = vdpr_get_le32(elem);
 	*len = vdpr_get_le32(elem + 4);
-	if (id >= ring->num || id % 2) {
+	if (id >= ring->num || id % chain) {
 		ring->fault = "used an id that is no command's";
 		return -EPROTO;
 	}
-	*slot = (uint16_t)(id / 2);
+	*slot = (uint16_t)(id / chain);
 	return 1;
 }
 
 static void split_skip_used(struct vdpr_ring *ring)
 {
 	ring->used_idx++;
+}
+
+static uint16_t split_next_off(const struct vdpr_ring *ring)
+{
+	return ring->avail_idx;
 }
 
 const struct vdpr_ring_ops vdpr_ring_split = {
@@ -135,7 +191,10 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.init = split_init,
 	.add = split_add,
 	.publish = split_publish,
+	.spares_kick = split_spares_kick,
+	.arm = split_arm,
 	.next_used = split_next_used,
 	.skip_used = split_skip_used,
+	.next_off = split_next_off,
 	.initial_base = 0,
 };

@@ -7,14 +7,15 @@
 
 void vdpr_ring_init(struct vdpr_ring *ring,
 		    const struct vdpr_ring_format *format, uint16_t num,
-		    void *ro, void *rw)
+		    const struct vdpr_ring_mem *mem)
 {
 	memset(ring, 0, sizeof(*ring));
 	ring->format = *format;
 	ring->num = num;
-	ring->ro = ro;
-	ring->rw = rw;
-	ring->capacity = num / 2;
+	ring->ro = mem->ro;
+	ring->rw = mem->rw;
+	ring->ro_iova = mem->ro_iova;
+	ring->capacity = num / vdpr_ring_chain(ring);
 	format->ops->init(ring);
 	ring->n_free = ring->capacity;
 	for (uint16_t i = 0; i < ring->capacity; i++)
@@ -59,6 +60,17 @@ int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 bool vdpr_ring_publish(struct vdpr_ring *ring)
 {
 	return ring->format.ops->publish(ring);
+}
+
+bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more)
+{
+	return ring->format.ops->spares_kick(ring, more);
+}
+
+void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count)
+{
+	if (ring->format.event_idx && count)
+		ring->format.ops->arm(ring, count);
 }
 
 static int finish_slot(struct vdpr_ring *ring, uint16_t slot, uint32_t *token)

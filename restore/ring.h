@@ -29,7 +29,7 @@ struct vdpr_ring_areas {
 struct vdpr_ring_ops {
 	const char *name;
 	/* Bytes of the part the device only reads, and of that it writes. */
-	size_t (*ro_size)(uint16_t num);
+	size_t (*ro_size)(uint16_t num, bool indirect);
 	size_t (*rw_size)(uint16_t num);
 	/* Where the areas are, given the IOVAs of the two parts. */
 	struct vdpr_ring_areas (*areas)(uint16_t num, uint64_t ro, uint64_t rw);
@@ -38,10 +38,16 @@ struct vdpr_ring_ops {
 		    uint16_t slot);
 	/* Makes all that was added visible. True: the device wants a kick. */
 	bool (*publish)(struct vdpr_ring *ring);
+	/* Would it want one for @more commands, as far as one can tell before? */
+	bool (*spares_kick)(struct vdpr_ring *ring, uint16_t more);
+	/* Asks for an interrupt when @count of the outstanding are used. */
+	void (*arm)(struct vdpr_ring *ring, uint16_t count);
 	/* 1: *slot and *len are the next used buffer; 0: none; -EPROTO. */
 	int (*next_used)(struct vdpr_ring *ring, uint16_t *slot, uint32_t *len);
 	/* Its place is taken: go on to the next. */
 	void (*skip_used)(struct vdpr_ring *ring);
+	/* Next offset and wrap, bits 16-31 of notification data (2.9). */
+	uint16_t (*next_off)(const struct vdpr_ring *ring);
 	/* Base for SET_VRING_BASE of a ring that has not run yet. */
 	uint32_t initial_base;
 };
@@ -54,13 +60,22 @@ struct vdpr_ring_format {
 	const struct vdpr_ring_ops *ops;
 	bool event_idx; /* RING_EVENT_IDX */
 	bool in_order;	/* IN_ORDER */
+	bool indirect;	/* RING_INDIRECT_DESC: one entry a command, not two */
+};
+
+/* The memory of a ring. */
+struct vdpr_ring_mem {
+	void *ro; /* zeroed, ops->ro_size() bytes, aligned to 16 */
+	void *rw; /* zeroed, ops->rw_size() bytes, aligned to 16 */
+	uint64_t ro_iova;
 };
 
 struct vdpr_ring {
 	struct vdpr_ring_format format;
 	uint16_t num;
-	uint8_t *ro;	   /* what only the driver writes */
-	uint8_t *rw;	   /* what the device writes, too */
+	uint8_t *ro; /* what only the driver writes */
+	uint8_t *rw; /* what the device writes, too */
+	uint64_t ro_iova;
 	uint16_t capacity; /* commands that fit at once */
 	uint16_t outstanding;
 	/* Free slots, given out in the order in which they came back: with
@@ -84,18 +99,15 @@ struct vdpr_ring {
 	bool avail_wrap, used_wrap;
 	uint16_t added;			 /* entries since the last publish */
 	uint16_t first_idx, first_flags; /* the head that hides them all */
-	uint16_t last_idx; /* head of the last chain, with its wrap bit */
 	const char *fault; /* after -EPROTO: what the device did */
 };
 
 /* vdpr_ring_init() - a fresh ring.
  * @num: entries, a power of two for split, 2..VDPR_RING_MAX.
- * @ro, @rw: zeroed memory of ops->ro_size() and ops->rw_size() bytes, aligned
- *           to 16.
  */
 void vdpr_ring_init(struct vdpr_ring *ring,
 		    const struct vdpr_ring_format *format, uint16_t num,
-		    void *ro, void *rw);
+		    const struct vdpr_ring_mem *mem);
 
 /* vdpr_ring_add() - queue a command; not visible until vdpr_ring_publish().
  * @token: given back when it is used.
@@ -109,6 +121,20 @@ int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
  */
 bool vdpr_ring_publish(struct vdpr_ring *ring);
 
+/* vdpr_ring_spares_kick() - would @more commands be found without a kick? */
+bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more);
+
+/* vdpr_ring_arm() - ask to be called when @count of the outstanding commands are
+ * used. Look at the ring once more before sleeping: they may be already.
+ */
+void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count);
+
+/* Entries of a command. */
+static inline uint16_t vdpr_ring_chain(const struct vdpr_ring *ring)
+{
+	return ring->format.indirect ? 1 : 2;
+}
+
 /* vdpr_ring_next_used() - take the next used buffer.
  * @len: bytes that the device says it wrote; not checked here.
  * Return: 1 got one, 0 none yet, -EPROTO (ring->fault says what is wrong: an
@@ -117,6 +143,9 @@ bool vdpr_ring_publish(struct vdpr_ring *ring);
 int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token, uint32_t *len);
 
 /* ------------------------------------------------- shared by the formats */
+
+/* A table of two descriptors, the same bytes but for id and next in both formats. */
+#define VDPR_INDIRECT_LEN 32
 
 /* An index or flag that the device writes at any time: read once. */
 static inline uint16_t vdpr_load_le16(const void *p)

@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define STALL_NSEC 1000000000ull
-
 /* ---------------------------------------------------------- judging answers */
 
 static bool only_warns(const struct vdpr_run *run, const char *section)
@@ -154,6 +152,19 @@ static int collect(struct vdpr_run *run)
 	return 0;
 }
 
+/* Asks for the call that is worth waking up for: half a ring where there is more
+ * to send, else the last command. */
+static void arm(struct vdpr_run *run, size_t end)
+{
+	struct vdpr_ring *ring = &run->cvq->ring;
+	uint16_t half = ring->capacity / 2;
+	uint16_t count = ring->outstanding;
+
+	if (run->next < end && count > half)
+		count = (uint16_t)(count - half);
+	vdpr_ring_arm(ring, count);
+}
+
 /* Fills the ring and kicks once. */
 static int post(struct vdpr_run *run, size_t end)
 {
@@ -167,11 +178,13 @@ static int post(struct vdpr_run *run, size_t end)
 		report->result[i].posted = now;
 		report->n_sent++;
 	}
-	run->stall_at = now + STALL_NSEC;
+	run->stall_at = now + VDPR_STALL_NSEC;
+	run->kicked_again = false;
+	arm(run, end);
 	if (!vdpr_ring_publish(&run->cvq->ring))
 		return 0;
 	report->kicks++;
-	ret = vdpr_eventfd_signal(run->cvq->kick_fd);
+	ret = vdpr_cvq_kick(run->cvq);
 	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
 }
 
@@ -198,25 +211,66 @@ static int report_refused(struct vdpr_run *run)
 	return -EPROTO;
 }
 
+static uint64_t ring_fulls(const struct vdpr_run *run, size_t commands)
+{
+	uint64_t capacity = run->cvq->ring.capacity;
+
+	return (commands + capacity - 1) / capacity;
+}
+
+/* A new row of commands: one kick for every ring-full of it. */
+static void begin_row(struct vdpr_run *run, size_t end)
+{
+	if (run->row_end == end)
+		return;
+	run->row_end = end;
+	run->kick_limit = run->report->kicks + ring_fulls(run, end - run->next);
+}
+
+/*
+ * Refill while the device is still at work: it then finds the new commands by
+ * itself and never stands still. Only where it says that it needs no kick, and
+ * only where one kick too many, should it fall asleep in between, stays within
+ * one a ring-full.
+ */
+static bool may_refill(struct vdpr_run *run, size_t end)
+{
+	struct vdpr_ring *ring = &run->cvq->ring;
+	size_t rest = end - run->next;
+	uint16_t more = rest < ring->n_free ? (uint16_t)rest : ring->n_free;
+
+	return more && !run->n_refused && ring->n_free >= ring->capacity / 2 &&
+	       run->report->kicks + 1 + ring_fulls(run, rest - more) <=
+		       run->kick_limit &&
+	       vdpr_ring_spares_kick(ring, more);
+}
+
 /* Sends commands up to @end and waits until every one is used and judged. */
 static int drive(struct vdpr_run *run, size_t end)
 {
-	for (;;) {
-		int ret = collect(run);
+	struct vdpr_ring *ring = &run->cvq->ring;
+	int ret = collect(run);
 
-		if (ret)
-			return ret;
-		if (run->cvq->ring.outstanding)
-			return VDPR_WAIT;
-		/* The rest of a batch was let through, so all are named. */
-		if (run->n_refused)
+	begin_row(run, end);
+	while (!ret) {
+		size_t done = run->n_done;
+
+		/* The rest of a batch is let through, so all are named. */
+		if (!ring->outstanding && run->n_refused)
 			return report_refused(run);
-		if (run->next == end)
+		if (!ring->outstanding && run->next == end)
 			return 0;
-		ret = post(run, end);
-		if (ret)
-			return ret;
+		if (!ring->outstanding || may_refill(run, end))
+			ret = post(run, end);
+		else
+			arm(run, end);
+		/* Once more after arming: a call may have been missed. */
+		if (!ret)
+			ret = collect(run);
+		if (!ret && ring->outstanding && run->n_done == done)
+			return VDPR_WAIT;
 	}
+	return ret;
 }
 
 /* ---------------------------------------------------------------- 7 replay */

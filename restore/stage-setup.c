@@ -302,6 +302,22 @@ int vdpr_stage_negotiate(struct vdpr_run *run)
 
 /* ------------------------------------------------------------------ 4 map */
 
+/* What the guest's features make of the rings: nothing is chosen here. */
+static struct vdpr_ring_format ring_format(const struct vdpr_run *run)
+{
+	const struct vdpr_features *asked = &run->fit.asked;
+
+	return (struct vdpr_ring_format){
+		.ops = vdpr_features_has(asked, VIRTIO_F_RING_PACKED)
+			       ? &vdpr_ring_packed
+			       : &vdpr_ring_split,
+		.event_idx = vdpr_features_has(asked, VIRTIO_RING_F_EVENT_IDX),
+		.in_order = vdpr_features_has(asked, VIRTIO_F_IN_ORDER),
+		.indirect =
+			vdpr_features_has(asked, VIRTIO_RING_F_INDIRECT_DESC),
+	};
+}
+
 /* Commands of the plan, then one question for every queue with coalescing
  * values of its own: the one thing that can be read back. */
 static int make_slots(struct vdpr_run *run, struct vdpr_cvq_slot **out,
@@ -385,16 +401,10 @@ static int map_high(struct vdpr_run *run, struct vdpr_mem *mem, uint32_t asid,
 	return ret ? map_failed(run, mem, ret) : 0;
 }
 
-static const struct vdpr_ring_ops *ring_ops(const struct vdpr_run *run)
-{
-	return vdpr_features_has(&run->fit.asked, VIRTIO_F_RING_PACKED)
-		       ? &vdpr_ring_packed
-		       : &vdpr_ring_split;
-}
-
 static int map_cvq(struct vdpr_run *run)
 {
 	struct vdpr_report *report = run->report;
+	struct vdpr_ring_format format;
 	struct vdpr_cvq_slot *slot = NULL;
 	size_t count = 0;
 	bool isolated = report->isolated;
@@ -402,8 +412,8 @@ static int map_cvq(struct vdpr_run *run)
 
 	if (ret)
 		return vdpr_fail_memory(run->ctx);
-	ret = vdpr_cvq_layout(run->cvq, ring_ops(run), run->cvq_num, slot,
-			      count);
+	format = ring_format(run);
+	ret = vdpr_cvq_layout(run->cvq, &format, run->cvq_num, slot, count);
 	if (ret) {
 		free(slot);
 		return vdpr_run_call_failed(run, "memory for the CVQ", ret);
@@ -445,7 +455,7 @@ static int make_eventfds(struct vdpr_run *run)
 /* Sizes of the rings, and the bytes they take. */
 static int size_rings(struct vdpr_run *run, size_t *ro, size_t *rw)
 {
-	const struct vdpr_ring_ops *ops = ring_ops(run);
+	const struct vdpr_ring_ops *ops = ring_format(run).ops;
 
 	*ro = 0;
 	*rw = 0;
@@ -460,8 +470,8 @@ static int size_rings(struct vdpr_run *run, size_t *ro, size_t *rw)
 				       ? run->info.vring_num
 				       : DATA_RING_DEFAULT;
 		run->rings[i].num = pow2_at_most(size, 0x8000);
-		*ro += vdpr_align_up(ops->ro_size((uint16_t)run->rings[i].num),
-				     16);
+		*ro += vdpr_align_up(
+			ops->ro_size((uint16_t)run->rings[i].num, false), 16);
 		*rw += vdpr_align_up(ops->rw_size((uint16_t)run->rings[i].num),
 				     16);
 	}
@@ -470,7 +480,7 @@ static int size_rings(struct vdpr_run *run, size_t *ro, size_t *rw)
 
 static void place_rings(struct vdpr_run *run)
 {
-	const struct vdpr_ring_ops *ops = ring_ops(run);
+	const struct vdpr_ring_ops *ops = ring_format(run).ops;
 	uint64_t ro = run->cvq->data.iova;
 	uint64_t rw = run->cvq->data.iova + run->cvq->data.ro_len;
 
@@ -487,7 +497,7 @@ static void place_rings(struct vdpr_run *run)
 		ring->device = at.device;
 		ring->kick_fd = run->cvq->fds[2 * i];
 		ring->call_fd = run->cvq->fds[2 * i + 1];
-		ro += vdpr_align_up(ops->ro_size(num), 16);
+		ro += vdpr_align_up(ops->ro_size(num, false), 16);
 		rw += vdpr_align_up(ops->rw_size(num), 16);
 	}
 }
@@ -542,6 +552,10 @@ int vdpr_stage_map(struct vdpr_run *run)
 	if (ret)
 		return vdpr_run_call_failed(run, "eventfd", ret);
 	run->dev->cvq = run->cvq;
+	run->cvq->index = run->fit.cvq_index;
+	run->cvq->doorbell = TAKE_PTR(run->fit.doorbell);
+	run->cvq->notify_data =
+		vdpr_features_has(&run->fit.asked, VIRTIO_F_NOTIFICATION_DATA);
 	if (run->fit.has_cvq) {
 		ret = map_cvq(run);
 		if (ret)
@@ -599,17 +613,11 @@ static int set_own_ring(struct vdpr_run *run, const struct vdpr_vring *ring)
 
 static int set_cvq_ring(struct vdpr_run *run)
 {
-	const struct vdpr_ring_ops *ops = ring_ops(run);
+	const struct vdpr_ring_ops *ops = ring_format(run).ops;
 	const struct vdpr_cvq *cvq = run->cvq;
 	const struct vdpr_ring_areas at = ops->areas(
 		cvq->num, cvq->mem.iova, cvq->mem.iova + cvq->mem.ro_len);
-	const struct vdpr_ring_format format = {
-		.ops = ops,
-		.event_idx = vdpr_features_has(&run->fit.asked,
-					       VIRTIO_RING_F_EVENT_IDX),
-		.in_order =
-			vdpr_features_has(&run->fit.asked, VIRTIO_F_IN_ORDER),
-	};
+	const struct vdpr_ring_format format = ring_format(run);
 	const struct vdpr_vring ring = {
 		.index = run->fit.cvq_index,
 		.num = cvq->num,

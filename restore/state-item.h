@@ -5,6 +5,12 @@
 
 #include "restore/state.h"
 
+/* Writes a reason. Return: @why. */
+const char *vdpr_why(char why[VDPR_WHY], const char *fmt, ...)
+	VDPR_PRINTF(2, 3);
+/* Longest reason that is put behind a path. */
+#define VDPR_DETAIL 120
+
 /* Members of config: bit i of has is the i-th. */
 #define VDPR_CONFIG_MEMBERS 10
 extern const char *const vdpr_config_name[VDPR_CONFIG_MEMBERS];

@@ -5,36 +5,17 @@
 #include <string.h>
 
 #include "restore/ctx.h"
-#include "restore/json-scan.h"
 #include "restore/json-write.h"
 #include "restore/state-item.h"
+#include "restore/state-kind.h"
 
 /*
  * A state is taken apart into items, each of which one source can know and
  * another not: features, members of config and of the control sections, and the
- * rest as a whole. One table holds what is to be known about the kinds of items;
- * the loop over them knows nothing of their contents. All is done on a copy, so
- * that a conflict leaves the caller's state as it was.
+ * rest as a whole. What can be done with an item is in state-kind.c; the loop over
+ * them knows nothing of their contents. All is done on a copy, so that a conflict
+ * leaves the caller's state as it was.
  */
-
-enum kind {
-	KIND_OFFERED,
-	KIND_NEGOTIATED,
-	KIND_BACKEND,
-	KIND_CONFIG,
-	KIND_MEMBER,
-	KIND_DEVICE,
-	KIND_ANNOUNCE,
-	KIND_VRINGS,
-	KIND_VENDOR,
-};
-
-struct item {
-	enum kind kind;
-	unsigned int n; /* which member of config or of the control sections */
-	/* "section" or "section.member" */
-	char name[sizeof("config.rss_max_indirection_table_length")];
-};
 
 #define ITEMS (7 + VDPR_CONFIG_MEMBERS + VDPR_MEMBER_COUNT)
 
@@ -43,267 +24,24 @@ struct merge {
 	struct vdpr_state *to;
 	const struct vdpr_state *from;
 	const char *prefer;
-	struct item item[ITEMS];
+	struct vdpr_item item[ITEMS];
 	size_t n_items;
 	char *source[ITEMS]; /* of what is in @to; NULL: not told */
 };
 
-/* --------------------------------------------------------------- kind: vrings */
-
-static bool vrings_agree(const struct vdpr_state *a, const struct vdpr_state *b)
-{
-	size_t i = 0;
-	size_t j = 0;
-
-	while (i < a->n_vrings && j < b->n_vrings) {
-		const struct vdpr_vring_state *x = &a->vrings[i];
-		const struct vdpr_vring_state *y = &b->vrings[j];
-
-		if (x->index == y->index && !vdpr_vring_agrees(x, y))
-			return false;
-		i += x->index <= y->index;
-		j += y->index <= x->index;
-	}
-	return true;
-}
-
-/* Both lists ascend; so does their union. */
-static int vrings_join(struct vdpr_state *to, const struct vdpr_state *from)
-{
-	size_t most = to->n_vrings + from->n_vrings;
-	struct vdpr_vring_state *all;
-	size_t i = 0, j = 0, n = 0;
-
-	if (!most)
-		return 0;
-	all = calloc(most, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	while (i < to->n_vrings || j < from->n_vrings) {
-		bool theirs = i == to->n_vrings ||
-			      (j < from->n_vrings &&
-			       from->vrings[j].index < to->vrings[i].index);
-
-		if (theirs) {
-			all[n++] = from->vrings[j++];
-			continue;
-		}
-		all[n] = to->vrings[i++];
-		if (j < from->n_vrings && from->vrings[j].index == all[n].index)
-			vdpr_vring_fill(&all[n], &from->vrings[j++]);
-		n++;
-	}
-	free(to->vrings);
-	to->vrings = all;
-	to->n_vrings = n;
-	return 0;
-}
-
-/* -------------------------------------------------------------- kind: device */
-
-static bool text_agrees(const char *a, const char *b)
-{
-	return !a || !b || !strcmp(a, b);
-}
-
-static bool device_agrees(const struct vdpr_state *a,
-			  const struct vdpr_state *b)
-{
-	return text_agrees(a->device.type, b->device.type) &&
-	       text_agrees(a->device.name, b->device.name) &&
-	       text_agrees(a->device.parent, b->device.parent);
-}
-
-static int device_join(struct vdpr_state *to, const struct vdpr_state *from)
-{
-	to->device.present = true;
-	if ((!to->device.type &&
-	     vdpr_text_copy(&to->device.type, from->device.type)) ||
-	    (!to->device.name &&
-	     vdpr_text_copy(&to->device.name, from->device.name)) ||
-	    (!to->device.parent &&
-	     vdpr_text_copy(&to->device.parent, from->device.parent)))
-		return -ENOMEM;
-	return 0;
-}
-
-static bool text_same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-static bool vendor_same(const struct vdpr_state *a, const struct vdpr_state *b)
-{
-	return text_same(a->vendor.name, b->vendor.name) &&
-	       text_same(a->vendor.version, b->vendor.version) &&
-	       text_same(a->vendor.data, b->vendor.data);
-}
-
-/* ---------------------------------------------------------------- any kind */
-
-/*
- * A source that cannot see what the device offers says what was negotiated, the
- * least that it can have offered. That is no knowledge of its own.
- */
-static bool offered_is_known(const struct vdpr_state *s)
-{
-	if (vdpr_features_empty(&s->offered))
-		return false;
-	return !s->negotiated_known ||
-	       !vdpr_features_equal(&s->offered, &s->negotiated);
-}
-
-static bool item_known(const struct vdpr_state *s, const struct item *item)
-{
-	switch (item->kind) {
-	case KIND_OFFERED:
-		return offered_is_known(s);
-	case KIND_NEGOTIATED:
-		return s->negotiated_known;
-	case KIND_BACKEND:
-		return s->has_backend_features;
-	case KIND_CONFIG:
-		return s->config.has & BIT(item->n);
-	case KIND_MEMBER:
-		return s->member[item->n] == VDPR_KNOWN ||
-		       s->member[item->n] == VDPR_NULL;
-	case KIND_DEVICE:
-		return s->device.present;
-	case KIND_ANNOUNCE:
-		return s->announce == VDPR_KNOWN;
-	case KIND_VRINGS:
-		return s->has_vrings;
-	case KIND_VENDOR:
-		return s->vendor.present;
-	}
-	return false;
-}
-
-/* Both sides know it. Is nothing said against the other? */
-static bool items_agree(const struct vdpr_state *a, const struct vdpr_state *b,
-			const struct item *item)
-{
-	switch (item->kind) {
-	case KIND_OFFERED:
-		return vdpr_features_equal(&a->offered, &b->offered);
-	case KIND_NEGOTIATED:
-		return vdpr_features_equal(&a->negotiated, &b->negotiated);
-	case KIND_BACKEND:
-		return a->backend_features == b->backend_features;
-	case KIND_CONFIG:
-		return vdpr_config_equal(&a->config, &b->config, BIT(item->n));
-	case KIND_MEMBER:
-		return vdpr_member_equal(a, b, item->n);
-	case KIND_DEVICE:
-		return device_agrees(a, b);
-	case KIND_ANNOUNCE:
-		return a->announce_pending == b->announce_pending;
-	case KIND_VRINGS:
-		return vrings_agree(a, b);
-	case KIND_VENDOR:
-		return vendor_same(a, b);
-	}
-	return false;
-}
-
-static int item_copy(struct vdpr_state *to, const struct vdpr_state *from,
-		     const struct item *item)
-{
-	switch (item->kind) {
-	case KIND_OFFERED:
-		to->offered = from->offered;
-		break;
-	case KIND_NEGOTIATED:
-		to->negotiated = from->negotiated;
-		to->negotiated_known = true;
-		break;
-	case KIND_BACKEND:
-		to->backend_features = from->backend_features;
-		to->has_backend_features = true;
-		break;
-	case KIND_CONFIG:
-		vdpr_config_copy(&to->config, &from->config, BIT(item->n));
-		break;
-	case KIND_MEMBER:
-		return vdpr_member_copy(to, from, item->n);
-	case KIND_DEVICE:
-		return vdpr_device_copy(to, from);
-	case KIND_ANNOUNCE:
-		to->announce = VDPR_KNOWN;
-		to->announce_pending = from->announce_pending;
-		break;
-	case KIND_VRINGS:
-		return vdpr_vrings_copy(to, from);
-	case KIND_VENDOR:
-		return vdpr_vendor_copy(to, from);
-	}
-	return 0;
-}
-
-/* Both know it and agree: takes the parts that only @from has. */
-static int item_join(struct vdpr_state *to, const struct vdpr_state *from,
-		     const struct item *item)
-{
-	if (item->kind == KIND_VRINGS)
-		return vrings_join(to, from);
-	if (item->kind == KIND_DEVICE)
-		return device_join(to, from);
-	return 0;
-}
-
 /* ------------------------------------------------------------------ messages */
-
-static void put_value(struct vdpr_json_writer *w, const struct vdpr_state *s,
-		      const struct item *item)
-{
-	char mask[VDPR_FEATURES_TEXT];
-	struct vdpr_state part = { .config = s->config };
-
-	switch (item->kind) {
-	case KIND_OFFERED:
-	case KIND_NEGOTIATED:
-		vdpr_features_format(item->kind == KIND_OFFERED
-					     ? &s->offered
-					     : &s->negotiated,
-				     mask);
-		vdpr_json_put_text(w, mask);
-		break;
-	case KIND_BACKEND:
-		vdpr_buf_printf(w->out, "0x%llx",
-				(unsigned long long)s->backend_features);
-		break;
-	case KIND_CONFIG:
-		part.config.has = BIT(item->n);
-		vdpr_json_put_config(w, &part);
-		break;
-	case KIND_MEMBER:
-		vdpr_json_put_member(w, s, item->n);
-		break;
-	case KIND_DEVICE:
-		vdpr_json_put_text(w, s->device.name ? s->device.name : "?");
-		break;
-	case KIND_ANNOUNCE:
-		vdpr_json_put_announce(w, s);
-		break;
-	case KIND_VRINGS:
-		vdpr_json_put_vrings(w, s);
-		break;
-	case KIND_VENDOR:
-		vdpr_json_put_text(w, s->vendor.name ? s->vendor.name : "?");
-		break;
-	}
-}
 
 /* The value in one line, cut where it gets long. */
 #define VALUE_MAX 80
-static char *value_text(const struct vdpr_state *s, const struct item *item)
+static char *value_text(const struct vdpr_state *s,
+			const struct vdpr_item *item)
 {
 	_cleanup_buf_ struct vdpr_buf buf = { 0 };
 	struct vdpr_json_writer w = { .out = &buf, .compact = true };
 	char *text = NULL;
 	size_t len = 0;
 
-	put_value(&w, s, item);
+	vdpr_item_put(&w, s, item);
 	if (vdpr_buf_take(&buf, &text, &len))
 		return NULL;
 	if (len > VALUE_MAX) {
@@ -318,7 +56,7 @@ static char *value_text(const struct vdpr_state *s, const struct item *item)
 
 static int conflict(struct merge *m, size_t i)
 {
-	const struct item *item = &m->item[i];
+	const struct vdpr_item *item = &m->item[i];
 	_cleanup_free_ char *ours = value_text(m->to, item);
 	_cleanup_free_ char *theirs = value_text(m->from, item);
 	const char *source = vdpr_origin_get(m->from, item->name);
@@ -335,14 +73,14 @@ static int conflict(struct merge *m, size_t i)
 
 /* --------------------------------------------------------------------- items */
 
-static void add_item(struct merge *m, enum kind kind, unsigned int n,
+static void add_item(struct merge *m, enum vdpr_kind kind, unsigned int n,
 		     const char *name)
 {
-	struct item *item = &m->item[m->n_items++];
+	struct vdpr_item *item = &m->item[m->n_items++];
 
 	item->kind = kind;
 	item->n = n;
-	if (kind == KIND_CONFIG)
+	if (kind == VDPR_KIND_CONFIG)
 		snprintf(item->name, sizeof(item->name), "config.%s", name);
 	else
 		snprintf(item->name, sizeof(item->name), "%s", name);
@@ -351,19 +89,19 @@ static void add_item(struct merge *m, enum kind kind, unsigned int n,
 /* In the order of the file, features first: what they allow decides the rest. */
 static int list_items(struct merge *m)
 {
-	add_item(m, KIND_DEVICE, 0, "device");
-	add_item(m, KIND_OFFERED, 0, "features.offered");
-	add_item(m, KIND_NEGOTIATED, 0, "features.negotiated");
-	add_item(m, KIND_BACKEND, 0, "backend_features");
+	add_item(m, VDPR_KIND_DEVICE, 0, "device");
+	add_item(m, VDPR_KIND_OFFERED, 0, "features.offered");
+	add_item(m, VDPR_KIND_NEGOTIATED, 0, "features.negotiated");
+	add_item(m, VDPR_KIND_BACKEND, 0, "backend_features");
 	for (unsigned int n = 0; n < VDPR_CONFIG_MEMBERS; n++)
-		add_item(m, KIND_CONFIG, n, vdpr_config_name[n]);
+		add_item(m, VDPR_KIND_CONFIG, n, vdpr_config_name[n]);
 	for (unsigned int n = 0; n < VDPR_MEMBER_COUNT; n++)
-		add_item(m, KIND_MEMBER, n, vdpr_member_info[n].name);
-	add_item(m, KIND_ANNOUNCE, 0, "announce");
-	add_item(m, KIND_VRINGS, 0, "vrings");
-	add_item(m, KIND_VENDOR, 0, "vendor");
+		add_item(m, VDPR_KIND_MEMBER, n, vdpr_member_info[n].name);
+	add_item(m, VDPR_KIND_ANNOUNCE, 0, "announce");
+	add_item(m, VDPR_KIND_VRINGS, 0, "vrings");
+	add_item(m, VDPR_KIND_VENDOR, 0, "vendor");
 	for (size_t i = 0; i < m->n_items; i++) {
-		if (item_known(m->to, &m->item[i]) &&
+		if (vdpr_item_known(m->to, &m->item[i]) &&
 		    vdpr_text_copy(&m->source[i],
 				   vdpr_origin_get(m->to, m->item[i].name)))
 			return vdpr_fail_memory(m->ctx);
@@ -373,9 +111,9 @@ static int list_items(struct merge *m)
 
 static int take(struct merge *m, size_t i)
 {
-	const struct item *item = &m->item[i];
+	const struct vdpr_item *item = &m->item[i];
 
-	if (item_copy(m->to, m->from, item) ||
+	if (vdpr_item_copy(m->to, m->from, item) ||
 	    vdpr_text_copy(&m->source[i], vdpr_origin_get(m->from, item->name)))
 		return vdpr_fail_memory(m->ctx);
 	return 0;
@@ -388,14 +126,14 @@ static bool is_preferred(const struct merge *m, const char *source)
 
 static int merge_item(struct merge *m, size_t i)
 {
-	const struct item *item = &m->item[i];
+	const struct vdpr_item *item = &m->item[i];
 
-	if (!item_known(m->from, item))
+	if (!vdpr_item_known(m->from, item))
 		return 0;
-	if (!item_known(m->to, item))
+	if (!vdpr_item_known(m->to, item))
 		return take(m, i);
-	if (items_agree(m->to, m->from, item))
-		return item_join(m->to, m->from, item)
+	if (vdpr_items_agree(m->to, m->from, item))
+		return vdpr_item_join(m->to, m->from, item)
 			       ? vdpr_fail_memory(m->ctx)
 			       : 0;
 	if (is_preferred(m, m->source[i]))
@@ -474,7 +212,7 @@ static int origin_of_section(struct merge *m, size_t first, size_t end)
 	char name[32];
 
 	for (size_t i = first; i < end; i++) {
-		if (!item_known(m->to, &m->item[i]))
+		if (!vdpr_item_known(m->to, &m->item[i]))
 			continue;
 		shared &= m->source[i] &&
 			  (!source || !strcmp(source, m->source[i]));
@@ -484,7 +222,7 @@ static int origin_of_section(struct merge *m, size_t first, size_t end)
 	if (source && shared)
 		return vdpr_origin_set(m->to, name, source);
 	for (size_t i = first; i < end; i++) {
-		if (item_known(m->to, &m->item[i]) && m->source[i] &&
+		if (vdpr_item_known(m->to, &m->item[i]) && m->source[i] &&
 		    vdpr_origin_set(m->to, m->item[i].name, m->source[i]))
 			return -ENOMEM;
 	}
@@ -518,7 +256,8 @@ static void settle_offered(struct merge *m)
 
 static int merge_all(struct merge *m)
 {
-	bool offered = offered_is_known(m->to) || offered_is_known(m->from);
+	bool offered = vdpr_offered_is_known(m->to) ||
+		       vdpr_offered_is_known(m->from);
 	char why[VDPR_WHY];
 	int err = list_items(m);
 

@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "restore/ctx.h"
-#include "restore/state-item.h"
 
 const char *const vdpr_section_name[VDPR_SECTION_COUNT] = {
 	[VDPR_SECTION_MAC] = "mac",
@@ -182,19 +180,11 @@ int vdpr_state_new(struct vdpr_ctx *ctx, struct vdpr_state **out)
 	return 0;
 }
 
-static void clear_captured(struct vdpr_state *state)
-{
-	free(state->captured.time);
-	free(state->captured.tool);
-	vdpr_strings_free(&state->captured.sources);
-	memset(&state->captured, 0, sizeof(state->captured));
-}
-
 static void clear_state(struct vdpr_state *state)
 {
 	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++)
 		vdpr_member_drop(state, m, VDPR_ABSENT);
-	clear_captured(state);
+	vdpr_captured_clear(state);
 	vdpr_origin_clear(state);
 	free(state->device.type);
 	free(state->device.name);
@@ -338,13 +328,13 @@ void vdpr_state_settle_hash(struct vdpr_state *state)
 
 void vdpr_state_forget(struct vdpr_state *state, enum vdpr_section section)
 {
-	unsigned int first = vdpr_section_first(section);
-	unsigned int end = first + vdpr_section_members(section);
+	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++) {
+		bool required = vdpr_member_required(state, m);
 
-	for (unsigned int m = first; m < end; m++)
-		vdpr_member_drop(state, m,
-				 vdpr_member_required(state, m) ? VDPR_UNKNOWN
-								: VDPR_ABSENT);
+		if (vdpr_member_info[m].section == section)
+			vdpr_member_drop(state, m,
+					 required ? VDPR_UNKNOWN : VDPR_ABSENT);
+	}
 	if (section == VDPR_SECTION_RSS)
 		vdpr_state_settle_hash(state);
 }
@@ -406,63 +396,4 @@ bool vdpr_state_is_complete(const struct vdpr_state *state)
 
 	vdpr_state_unknown(state, count_name, &count);
 	return state->negotiated_known && !count;
-}
-
-/* ------------------------------------------------------------------ origin */
-
-/* Names @source as the origin of all that the state knows. */
-static int set_origins(struct vdpr_state *state, const char *source)
-{
-	const struct {
-		const char *name;
-		bool known;
-	} other[] = {
-		{ "device", state->device.present },
-		{ "features", state->negotiated_known ||
-				      !vdpr_features_empty(&state->offered) },
-		{ "backend_features", state->has_backend_features },
-		{ "config", state->config.has != 0 },
-		{ "announce", state->announce == VDPR_KNOWN },
-		{ "vrings", state->has_vrings },
-		{ "vendor", state->vendor.present },
-	};
-	int err = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(other) && !err; i++) {
-		if (other[i].known)
-			err = vdpr_origin_set(state, other[i].name, source);
-	}
-	for (unsigned int s = 0; s < VDPR_SECTION_COUNT && !err; s++) {
-		if (vdpr_section_known(state, s))
-			err = vdpr_origin_set(state, vdpr_section_name[s],
-					      source);
-	}
-	return err;
-}
-
-static char *time_text(void)
-{
-	char text[sizeof("9999-12-31T23:59:59Z") + 16];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (!gmtime_r(&now, &tm) ||
-	    !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return NULL;
-	return strdup(text);
-}
-
-int vdpr_state_set_origin(struct vdpr_ctx *ctx, struct vdpr_state *state,
-			  const char *source)
-{
-	clear_captured(state);
-	vdpr_origin_clear(state);
-	state->captured.present = true;
-	state->captured.time = time_text();
-	state->captured.tool = strdup("vdpa-restore " VDPR_VERSION);
-	if (!state->captured.time || !state->captured.tool ||
-	    vdpr_strings_add(&state->captured.sources, source) ||
-	    set_origins(state, source))
-		return vdpr_fail_memory(ctx);
-	return 0;
 }

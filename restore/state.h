@@ -269,6 +269,7 @@ int vdpr_text_copy(char **to, const char *from);
 int vdpr_device_copy(struct vdpr_state *to, const struct vdpr_state *from);
 int vdpr_vendor_copy(struct vdpr_state *to, const struct vdpr_state *from);
 int vdpr_vrings_copy(struct vdpr_state *to, const struct vdpr_state *from);
+void vdpr_captured_clear(struct vdpr_state *state);
 /* Adds the sources; time and tool only where @to has none. */
 int vdpr_captured_add(struct vdpr_state *to, const struct vdpr_state *from);
 /* A state of its own, freed with vdpr_state_free(). */

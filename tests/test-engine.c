@@ -116,6 +116,63 @@ static void setup_and_run(struct world *w, const char *text, const char *dev,
 		print_message("%s\n", vdpr_ctx_error(w->ctx));
 }
 
+/* The same state with other negotiated features; freed by the caller. */
+static char *with_features(const char *text, uint64_t add, uint64_t drop)
+{
+	static const char key[] = "\"negotiated\":\"0x";
+	const char *at = strstr(text, key);
+	struct vdpr_buf out = { 0 };
+	char *end, *result;
+	uint64_t mask;
+
+	assert_non_null(at);
+	at += strlen(key);
+	mask = (strtoull(at, &end, 16) | add) & ~drop;
+	vdpr_buf_add(&out, text, (size_t)(at - text));
+	vdpr_buf_printf(&out, "%llx%s", (unsigned long long)mask, end);
+	assert_int_equal(vdpr_buf_take(&out, &result, NULL), 0);
+	return result;
+}
+
+#define EVENT_IDX BIT_ULL(VIRTIO_RING_F_EVENT_IDX)
+#define INDIRECT BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC)
+#define PACKED BIT_ULL(VIRTIO_F_RING_PACKED)
+#define IN_ORDER BIT_ULL(VIRTIO_F_IN_ORDER)
+#define NOTIFY_DATA BIT_ULL(VIRTIO_F_NOTIFICATION_DATA)
+
+/* Every format of the ring that a guest can have negotiated. */
+static const struct format {
+	const char *dev; /* features of the simulator */
+	uint64_t add, drop;
+	bool half; /* two entries a command */
+} formats[] = {
+	{ "mtu=1500", 0, 0, false },
+	{ "mtu=1500", 0, EVENT_IDX, false },
+	{ "mtu=1500", 0, INDIRECT, true },
+	{ "mtu=1500", 0, INDIRECT | EVENT_IDX, true },
+	{ "features=+IN_ORDER", IN_ORDER, 0, false },
+	{ "features=+IN_ORDER", IN_ORDER, INDIRECT | EVENT_IDX, true },
+	{ "features=+RING_PACKED", PACKED, 0, false },
+	{ "features=+RING_PACKED", PACKED, EVENT_IDX, false },
+	{ "features=+RING_PACKED", PACKED, INDIRECT, true },
+	{ "features=+RING_PACKED", PACKED, INDIRECT | EVENT_IDX, true },
+	{ "features=+RING_PACKED+IN_ORDER", PACKED | IN_ORDER, 0, false },
+	{ "features=+RING_PACKED+IN_ORDER", PACKED | IN_ORDER, INDIRECT, true },
+	{ "quirk=doorbell", PACKED | NOTIFY_DATA, 0, false },
+	{ "quirk=doorbell", PACKED | NOTIFY_DATA, INDIRECT | EVENT_IDX, true },
+};
+
+static void setup_format(struct world *w, const struct format *format,
+			 const char *more)
+{
+	char *text = with_features(full, format->add, format->drop);
+	char dev[160];
+
+	snprintf(dev, sizeof(dev), "sim:%s%s", format->dev, more);
+	setup(w, text, dev, 8);
+	free(text);
+}
+
 static bool error_has(const struct world *w, const char *part)
 {
 	bool has = strstr(vdpr_ctx_error(w->ctx), part) != NULL;
@@ -317,22 +374,85 @@ static void ring_size_is_what_the_device_can_take(void **state)
 static void kicks_are_at_most_one_a_ring_full(void **state)
 {
 	(void)state;
-	for (unsigned int size = 4; size <= 256; size *= 2) {
-		char dev[64];
-		struct world w;
-		size_t before;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		for (unsigned int size = 2; size <= 256; size *= 2) {
+			size_t full_ring = formats[i].half ? size / 2 : size;
+			char more[64];
+			struct world w;
+			size_t before;
 
-		snprintf(dev, sizeof(dev), "sim:cvq-size=%u", size);
-		setup_and_run(&w, full, dev, 8);
-		assert_int_equal(w.ret, 0);
-		before = w.report->plan->n_before;
-		/* The rest: one for the late command, one to read it back.
-		 * Fewer where the device is awake and asks for none. */
-		assert_true(w.report->kicks >= 1);
-		assert_true(w.report->kicks <=
-			    (before + size / 2 - 1) / (size / 2) + 2);
-		done(&w);
+			snprintf(more, sizeof(more), ",cvq-size=%u", size);
+			setup_format(&w, &formats[i], more);
+			run(&w);
+			if (w.ret)
+				fail_msg("%s", vdpr_ctx_error(w.ctx));
+			before = w.report->plan->n_before;
+			/* The rest: the late command, and reading it back.
+			 * Fewer where the device is awake and wants none. */
+			assert_true(w.report->kicks >= 1);
+			assert_true(w.report->kicks <=
+				    (before + full_ring - 1) / full_ring + 2);
+			done(&w);
+		}
 	}
+}
+
+static char *read_file(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	struct vdpr_buf text = { 0 };
+	char part[4096], *result;
+	size_t len;
+
+	assert_non_null(file);
+	while ((len = fread(part, 1, sizeof(part), file)) > 0)
+		vdpr_buf_add(&text, part, len);
+	fclose(file);
+	assert_int_equal(vdpr_buf_take(&text, &result, NULL), 0);
+	return result;
+}
+
+/* What the device holds, from its control sections on. */
+static char *told(const struct format *format)
+{
+	char path[] = "/tmp/vdpr-test-XXXXXX", more[64];
+	int fd = mkstemp(path);
+	struct world w;
+	char *text, *at;
+
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(more, sizeof(more), ",dump=%s", path);
+	setup_format(&w, format, more);
+	run(&w);
+	if (w.ret)
+		fail_msg("%s", vdpr_ctx_error(w.ctx));
+	done(&w);
+	text = read_file(path);
+	unlink(path);
+	at = strstr(text, "\"vrings\"");
+	assert_non_null(at);
+	*at = '\0';
+	at = strstr(text, "\"mac\": {");
+	assert_non_null(at);
+	at = strdup(at);
+	free(text);
+	return at;
+}
+
+static void every_ring_format_tells_the_device_the_same(void **state)
+{
+	char *first = told(&formats[0]);
+	(void)state;
+
+	assert_non_null(strstr(first, "\"00ff\""));
+	for (size_t i = 1; i < ARRAY_SIZE(formats); i++) {
+		char *other = told(&formats[i]);
+
+		assert_string_equal(other, first);
+		free(other);
+	}
+	free(first);
 }
 
 /* ---------------------------------------------------------- the caller's rings */
@@ -411,6 +531,8 @@ static const struct {
 	{ full, "sim:enable-after-driver-ok=off", "bit 6", 0 },
 	{ full, "sim:features=-MTU", "MTU (bit 3)",
 	  VDPR_RESTORE_STRICT_FEATURES },
+	{ mac_only, "sim:quirk=doorbell", "RING_PACKED (bit 34) is demanded",
+	  0 },
 	{ MAC_ONLY("0x820000"), "sim", "VERSION_1 (bit 32)", 0 },
 	{ MAC_ONLY("0x100820010"), "sim", "bit_4 (bit 4)", 0 },
 	{ MAC_ONLY("0x20000000100820000"), "sim",
@@ -535,29 +657,38 @@ static const struct {
 	{ "hostile=late", VDPR_CAUSE_DEADLINE, "no answer" },
 };
 
+static void check_fault(const struct format *format, size_t i)
+{
+	bool packed = format->add & PACKED;
+	char more[128];
+	struct world w;
+	size_t fds;
+
+	snprintf(more, sizeof(more), ",%s", faults[i].dev);
+	setup_format(&w, format, more);
+	w.opts.deadline = vdpr_now() + 150000000;
+	fds = open_fds();
+	run(&w);
+	if (!w.ret)
+		fail_msg("%s: succeeded", w.wrap->base.name);
+	/* A packed ring has no index to move: nothing is seen to come back. */
+	if (vdpr_ctx_cause(w.ctx) != faults[i].cause &&
+	    !(packed && strstr(faults[i].dev, "used-") &&
+	      vdpr_ctx_cause(w.ctx) == VDPR_CAUSE_DEADLINE))
+		fail_msg("%s: cause %d: %s", w.wrap->base.name,
+			 vdpr_ctx_cause(w.ctx), vdpr_ctx_error(w.ctx));
+	assert_true(error_has(&w, faults[i].says));
+	assert_undone(&w);
+	assert_int_equal(open_fds(), fds);
+	done(&w);
+}
+
 static void every_fault_ends_in_a_reset_device(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
-		char dev[128];
-		struct world w;
-		size_t fds;
-
-		snprintf(dev, sizeof(dev), "sim:%s", faults[i].dev);
-		setup(&w, full, dev, 8);
-		w.opts.deadline = vdpr_now() + 300000000;
-		fds = open_fds();
-		run(&w);
-		if (!w.ret)
-			fail_msg("%s: succeeded", dev);
-		if (vdpr_ctx_cause(w.ctx) != faults[i].cause)
-			fail_msg("%s: cause %d: %s", dev, vdpr_ctx_cause(w.ctx),
-				 vdpr_ctx_error(w.ctx));
-		assert_true(error_has(&w, faults[i].says));
-		assert_undone(&w);
-		assert_int_equal(open_fds(), fds);
-		done(&w);
-	}
+	for (size_t f = 0; f < ARRAY_SIZE(formats); f++)
+		for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+			check_fault(&formats[f], i);
 }
 
 static void all_refused_commands_of_a_ring_full_are_named(void **state)
@@ -719,6 +850,7 @@ int main(void)
 			shared_space_puts_the_cvq_above_the_vmms_memory),
 		cmocka_unit_test(ring_size_is_what_the_device_can_take),
 		cmocka_unit_test(kicks_are_at_most_one_a_ring_full),
+		cmocka_unit_test(every_ring_format_tells_the_device_the_same),
 		cmocka_unit_test(callers_rings_and_eventfds_are_used_as_given),
 		cmocka_unit_test(
 			what_does_not_fit_is_refused_before_anything_is_set),

@@ -25,8 +25,10 @@ static void fresh(struct world *w, bool event_idx)
 	const struct vdpr_ring_format format = { .ops = &vdpr_ring_split,
 						 .event_idx = event_idx };
 
+	const struct vdpr_ring_mem mem = { w->ro, w->rw, 0x100000 };
+
 	memset(w, 0, sizeof(*w));
-	vdpr_ring_init(&w->ring, &format, NUM, w->ro, w->rw);
+	vdpr_ring_init(&w->ring, &format, NUM, &mem);
 }
 
 static int add(struct world *w, uint32_t token)
@@ -196,8 +198,11 @@ static void one_interrupt_is_asked_for_a_batch(void **state)
 	add(&w, 0);
 	add(&w, 1);
 	add(&w, 2);
+	vdpr_ring_arm(&w.ring, 3);
 	vdpr_ring_publish(&w.ring);
 	assert_int_equal(vdpr_get_le16(w.ro + NUM * 16 + 4 + 2 * NUM), 2);
+	vdpr_ring_arm(&w.ring, 1);
+	assert_int_equal(vdpr_get_le16(w.ro + NUM * 16 + 4 + 2 * NUM), 0);
 }
 
 int main(void)
