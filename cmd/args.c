@@ -2,13 +2,9 @@
 /* Takes the command line apart: command, arguments, options in any place. */
 #include "cmd/cmd.h"
 
+#include <assert.h>
+#include <getopt.h>
 #include <string.h>
-
-/*
- * Not getopt_long(): it accepts abbreviations, which turn ambiguous when an
- * option is added, it heeds POSIXLY_CORRECT, which would end the options at the
- * first argument, and it must know the command before it can read a word.
- */
 
 /* What is planned for a later version: named, so that nobody searches for the
  * typing mistake. A NULL option is the command itself. */
@@ -35,6 +31,20 @@ static const struct later {
 	{ "load", "--control" },
 };
 
+/* All options of all commands; the first of all runs would trip over more. */
+#define OPTIONS_MAX 32
+
+/* What getopt_long() calls the first of our long options: no letter is that. */
+#define FIRST_LONG 256
+
+/* The options that a line may have, in getopt_long()'s words. */
+struct grammar {
+	size_t n;
+	const struct option_info *info[OPTIONS_MAX];
+	struct option longs[OPTIONS_MAX + 1];
+	char letters[2 * OPTIONS_MAX + 3];
+};
+
 /* Everything that can be wrong with one word, for one message at the end. */
 enum lex_error {
 	LEX_OK,
@@ -44,14 +54,128 @@ enum lex_error {
 };
 
 struct lexer {
+	struct grammar grammar;
 	struct args *args;
-	int argc;
-	char **argv;
-	int at;
+	const char *command;  /* the word that is no argument, or NULL */
 	enum lex_error error; /* the first one */
 	const char *word;     /* that has it */
-	size_t word_len;
 };
+
+/* ----------------------------------------------------------------- grammar */
+
+/* Same name means same kind of value in all commands. */
+static bool grammar_has(const struct grammar *g, const char *name)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (!strcmp(g->info[i]->name, name))
+			return true;
+	return false;
+}
+
+static void grammar_add(struct grammar *g, const struct option_info *table)
+{
+	char *end = g->letters + strlen(g->letters);
+
+	for (; table && table->name; table++) {
+		if (grammar_has(g, table->name))
+			continue;
+		assert(g->n < OPTIONS_MAX);
+		g->info[g->n] = table;
+		g->longs[g->n] = (struct option){
+			.name = table->name + 2,
+			.has_arg = table->arg ? required_argument : no_argument,
+			.val = FIRST_LONG + (int)g->n,
+		};
+		if (table->letter)
+			*end++ = table->letter[1];
+		if (table->letter && table->arg)
+			*end++ = ':';
+		g->n++;
+	}
+}
+
+/*
+ * "-": arguments come in their place, among the options, whatever
+ * POSIXLY_CORRECT says, and argv stays as it is. ":": a missing value is told
+ * from an unknown option, and the messages are ours.
+ */
+static void grammar_init(struct grammar *g, const struct command *command)
+{
+	const struct command *c;
+
+	*g = (struct grammar){ .letters = "-:" };
+	grammar_add(g, global_options);
+	if (command)
+		grammar_add(g, command->options);
+	for (size_t i = 0; !command && (c = command_at(i)); i++)
+		grammar_add(g, c->options);
+}
+
+/* What getopt_long() found. */
+static const struct option_info *grammar_find(const struct grammar *g, int c)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		const char *letter = g->info[i]->letter;
+
+		if (g->longs[i].val == c || (letter && letter[1] == c))
+			return g->info[i];
+	}
+	return NULL;
+}
+
+/* --------------------------------------------------------------- the words */
+
+static void add_word(struct lexer *lex, const char *word)
+{
+	if (word != lex->command)
+		lex->args->words[lex->args->n_words++] = word;
+}
+
+static void add_option(struct lexer *lex, int c)
+{
+	const struct option_info *info = grammar_find(&lex->grammar, c);
+	struct args *args = lex->args;
+
+	if (info)
+		args->options[args->n_options++] =
+			(struct arg_option){ .info = info, .value = optarg };
+}
+
+static void lex_fail(struct lexer *lex, int c, const char *word)
+{
+	if (lex->error)
+		return;
+	lex->word = word;
+	if (c == ':')
+		lex->error = LEX_NO_VALUE;
+	else if (optopt >= FIRST_LONG)
+		lex->error = LEX_EXTRA_VALUE;
+	else
+		lex->error = LEX_UNKNOWN;
+}
+
+static void lex_all(struct lexer *lex, int argc, char **argv)
+{
+	int c, at = 1;
+
+	lex->args->n_words = 0;
+	lex->args->n_options = 0;
+	optind = 0; /* from the beginning, also the second time */
+	while ((c = getopt_long(argc, argv, lex->grammar.letters,
+				lex->grammar.longs, NULL)) != -1) {
+		if (c == 1)
+			add_word(lex, optarg);
+		else if (c == '?' || c == ':')
+			lex_fail(lex, c, argv[at]);
+		else
+			add_option(lex, c);
+		at = optind; /* the word that the next call looks at */
+	}
+	while (optind < argc)
+		add_word(lex, argv[optind++]);
+}
+
+/* ---------------------------------------------------------------- messages */
 
 static bool is_later(const char *command, const char *option)
 {
@@ -66,122 +190,14 @@ static bool is_later(const char *command, const char *option)
 	return false;
 }
 
-static bool same_word(const char *name, const char *word, size_t len)
+static const char *command_name(const struct cli *cli)
 {
-	return name && strlen(name) == len && !memcmp(name, word, len);
+	return cli->command ? cli->command->name : "vdpa-restore";
 }
 
-static const struct option_info *find_in(const struct option_info *table,
-					 const char *word, size_t len)
-{
-	for (; table && table->name; table++)
-		if (same_word(table->name, word, len) ||
-		    same_word(table->letter, word, len))
-			return table;
-	return NULL;
-}
-
-/* Same name means same kind of value in all commands, so any of them will do
- * before the command is known. */
-static const struct option_info *find_anywhere(const char *word, size_t len)
-{
-	const struct option_info *found = find_in(global_options, word, len);
-	const struct command *c;
-
-	for (size_t i = 0; !found && (c = command_at(i)); i++)
-		found = find_in(c->options, word, len);
-	return found;
-}
-
-static void lex_fail(struct lexer *lex, enum lex_error error, const char *word,
-		     size_t len)
-{
-	if (lex->error)
-		return;
-	lex->error = error;
-	lex->word = word;
-	lex->word_len = len;
-}
-
-static void add_option(struct lexer *lex, const struct option_info *info,
-		       const char *value)
-{
-	struct args *args = lex->args;
-
-	args->options[args->n_options++] =
-		(struct arg_option){ .info = info, .value = value };
-}
-
-/* The next word as the value of an option. */
-static const char *next_value(struct lexer *lex, const char *word, size_t len)
-{
-	if (lex->at < lex->argc)
-		return lex->argv[lex->at++];
-	lex_fail(lex, LEX_NO_VALUE, word, len);
-	return NULL;
-}
-
-static void lex_long(struct lexer *lex, const char *word)
-{
-	size_t len = strcspn(word, "=");
-	const char *value = word[len] ? word + len + 1 : NULL;
-	const struct option_info *info = find_anywhere(word, len);
-
-	if (!info) {
-		lex_fail(lex, LEX_UNKNOWN, word, len);
-		return;
-	}
-	if (!info->arg && value)
-		lex_fail(lex, LEX_EXTRA_VALUE, word, len);
-	if (info->arg && !value)
-		value = next_value(lex, word, len);
-	add_option(lex, info, value);
-}
-
-/* Letters in a row, the last of which may have a value: -qo FILE, -oFILE. */
-static void lex_letters(struct lexer *lex, const char *word)
-{
-	for (size_t i = 1; word[i]; i++) {
-		char letter[3] = { '-', word[i], '\0' };
-		const struct option_info *info = find_anywhere(letter, 2);
-		const char *value = NULL;
-
-		if (!info) {
-			lex_fail(lex, LEX_UNKNOWN, word, strlen(word));
-			return;
-		}
-		if (info->arg && word[i + 1])
-			value = word + i + 1;
-		else if (info->arg)
-			value = next_value(lex, word, strlen(word));
-		add_option(lex, info, value);
-		if (info->arg)
-			return;
-	}
-}
-
-static void lex_all(struct lexer *lex)
-{
-	bool ended = false;
-
-	while (lex->at < lex->argc) {
-		const char *word = lex->argv[lex->at++];
-
-		if (ended || word[0] != '-' || !word[1])
-			lex->args->words[lex->args->n_words++] = word;
-		else if (!strcmp(word, "--"))
-			ended = true;
-		else if (word[1] == '-')
-			lex_long(lex, word);
-		else
-			lex_letters(lex, word);
-	}
-}
-
-#define HINTS_MAX 32
-
-static char *hint(const char *word, const char *const *list, size_t n,
-		  const struct cli *cli)
+/* "did you mean X?" or the general advice; freed by the caller. */
+static char *hint(const struct cli *cli, const char *word,
+		  const char *const *list, size_t n)
 {
 	const char *near = nearest_word(word, list, n);
 	char *text = NULL;
@@ -197,79 +213,55 @@ static char *hint(const char *word, const char *const *list, size_t n,
 	return rc < 0 ? NULL : text;
 }
 
-/* "did you mean X?" or the general advice; freed by the caller. */
-static char *hint_option(const struct cli *cli, const char *word)
+static int fail_unknown_option(struct cli *cli, const struct grammar *g,
+			       const char *name)
 {
-	const struct option_info *own = cli->command ? cli->command->options
-						     : NULL;
-	const char *list[HINTS_MAX];
-	size_t n = 0;
-
-	for (; own && own->name && n < HINTS_MAX; own++)
-		list[n++] = own->name;
-	own = global_options;
-	for (; own->name && n < HINTS_MAX; own++)
-		list[n++] = own->name;
-	return hint(word, list, n, cli);
-}
-
-static char *hint_command(const struct cli *cli, const char *word)
-{
-	const char *list[HINTS_MAX];
-	size_t n = 0;
-
-	for (; command_at(n) && n < HINTS_MAX; n++)
-		list[n] = command_at(n)->name;
-	return hint(word, list, n, cli);
-}
-
-static const char *command_name(const struct cli *cli)
-{
-	return cli->command ? cli->command->name : "vdpa-restore";
-}
-
-static int fail_unknown_option(struct cli *cli, const char *word, size_t len)
-{
-	_cleanup_free_ char *name = strndup(word, len);
 	_cleanup_free_ char *cure = NULL;
+	const char *all[OPTIONS_MAX];
+	const char *alike[OPTIONS_MAX];
+	size_t n = 0;
 
-	if (!name)
-		return fail_memory(cli);
 	if (cli->command && is_later(cli->command->name, name))
 		return fail(
 			cli, VDPR_CAUSE_USAGE,
 			"see vdpa-restore help for what it has",
 			"%s: %s: this version of vdpa-restore (%s) does not have this option",
 			cli->command->name, name, vdpr_version());
-	cure = hint_option(cli, name);
+	for (size_t i = 0; i < g->n; i++) {
+		all[i] = g->info[i]->name;
+		if (!strncmp(all[i], name, strlen(name)))
+			alike[n++] = all[i];
+	}
+	if (n > 1)
+		return fail(cli, VDPR_CAUSE_USAGE, NULL,
+			    "%s: %s: could be %s or %s", command_name(cli),
+			    name, alike[0], alike[1]);
+	cure = hint(cli, name, all, g->n);
 	return fail(cli, VDPR_CAUSE_USAGE, cure, "%s: %s: unknown option",
 		    command_name(cli), name);
 }
 
 static int fail_lex(struct cli *cli, const struct lexer *lex)
 {
-	int len = (int)lex->word_len;
+	bool is_long = lex->word[1] == '-';
+	size_t len = is_long ? strcspn(lex->word, "=") : strlen(lex->word);
+	_cleanup_free_ char *name = strndup(lex->word, len);
 
-	switch (lex->error) {
-	case LEX_UNKNOWN:
-		return fail_unknown_option(cli, lex->word, lex->word_len);
-	case LEX_NO_VALUE:
-		return fail(cli, VDPR_CAUSE_USAGE, NULL,
-			    "%s: %.*s: its value is missing", command_name(cli),
-			    len, lex->word);
-	case LEX_EXTRA_VALUE:
-		return fail(cli, VDPR_CAUSE_USAGE, NULL,
-			    "%s: %.*s: takes no value", command_name(cli), len,
-			    lex->word);
-	case LEX_OK:
-		break;
-	}
-	return fail_memory(cli);
+	if (!name)
+		return fail_memory(cli);
+	if (lex->error == LEX_UNKNOWN)
+		return fail_unknown_option(cli, &lex->grammar, name);
+	return fail(cli, VDPR_CAUSE_USAGE, NULL, "%s: %s: %s",
+		    command_name(cli), name,
+		    lex->error == LEX_NO_VALUE ? "its value is missing"
+					       : "takes no value");
 }
 
 static int fail_unknown_command(struct cli *cli, const char *word)
 {
 	_cleanup_free_ char *cure = NULL;
+	const char *list[OPTIONS_MAX];
+	size_t n = 0;
 
 	if (is_later(word, NULL))
 		return fail(
@@ -277,9 +269,13 @@ static int fail_unknown_command(struct cli *cli, const char *word)
 			"see vdpa-restore help for what it has",
 			"%s: this version of vdpa-restore (%s) does not have this command",
 			word, vdpr_version());
-	cure = hint_command(cli, word);
+	for (; command_at(n) && n < ARRAY_SIZE(list); n++)
+		list[n] = command_at(n)->name;
+	cure = hint(cli, word, list, n);
 	return fail(cli, VDPR_CAUSE_USAGE, cure, "%s: unknown command", word);
 }
+
+/* ------------------------------------------------------------------ checks */
 
 /* Is the value one of "a|b|c"? */
 static bool is_choice(const char *choices, const char *value)
@@ -288,26 +284,22 @@ static bool is_choice(const char *choices, const char *value)
 
 	for (const char *c = choices; *c; c += strcspn(c, "|")) {
 		c += *c == '|';
-		if (same_word(value, c, strcspn(c, "|")))
+		if (strcspn(c, "|") == len && !memcmp(c, value, len))
 			return len > 0;
 	}
 	return false;
 }
 
-static int check_options(struct cli *cli, const struct args *args)
+static int check_choices(struct cli *cli, const struct args *args)
 {
-	for (const struct arg_option *o = args->options; o->info; o++) {
-		const struct option_info *info = o->info;
-		size_t len = strlen(info->name);
+	for (size_t i = 0; i < args->n_options; i++) {
+		const struct arg_option *o = &args->options[i];
 
-		if (cli->command && !find_in(global_options, info->name, len) &&
-		    !find_in(cli->command->options, info->name, len))
-			return fail_unknown_option(cli, info->name, len);
-		if (info->choices && !is_choice(info->choices, o->value))
+		if (o->info->choices && !is_choice(o->info->choices, o->value))
 			return fail(cli, VDPR_CAUSE_USAGE, NULL,
 				    "%s: %s=%s: must be one of %s",
-				    command_name(cli), info->name, o->value,
-				    info->choices);
+				    command_name(cli), o->info->name, o->value,
+				    o->info->choices);
 	}
 	return 0;
 }
@@ -334,20 +326,20 @@ static int check_words(struct cli *cli, const struct args *args)
 		    args->words[c->max_words]);
 }
 
-/* An error before the last word must answer in JSON too if that is asked for. */
-static void find_globals(struct cli *cli, const struct args *args)
-{
-	for (const struct arg_option *o = args->options; o->info; o++) {
-		const char *name = o->info->name;
+/* ------------------------------------------------------------------- parse */
 
-		cli->json |= !strcmp(name, "--json");
-		cli->quiet |= !strcmp(name, "--quiet");
-		cli->verbose += !strcmp(name, "--verbose");
-	}
+/* An error before the last word must answer in JSON too if that is asked for. */
+static void set_globals(struct cli *cli, const struct args *args)
+{
+	cli->json = args_has(args, "--json");
+	cli->quiet = args_has(args, "--quiet");
+	cli->verbose = 0;
+	for (size_t i = 0; i < args->n_options; i++)
+		cli->verbose +=
+			!strcmp(args->options[i].info->name, "--verbose");
 }
 
-/* How many options the words can hold, and the end: letters in a row are
- * several. */
+/* How many options the words can hold: letters in a row are several. */
 static size_t option_slots(int argc, char **argv)
 {
 	size_t n = 1;
@@ -357,38 +349,37 @@ static size_t option_slots(int argc, char **argv)
 	return n;
 }
 
-/* Takes the first word as the command. Return: the word if there is none such. */
-static const char *take_command(struct cli *cli, struct args *args)
-{
-	const char *name = args->words[0];
-
-	if (!args->n_words)
-		return NULL;
-	cli->command = command_find(name);
-	args->n_words--;
-	memmove(args->words, args->words + 1,
-		args->n_words * sizeof(*args->words));
-	return cli->command ? NULL : name;
-}
-
+/*
+ * Goes over the line twice: the first time with the options of all commands, to
+ * find the command, for which the value of an option before it must not be
+ * taken ("--timeout 5 load"); then with the options that this command has.
+ */
 int args_parse(struct cli *cli, int argc, char **argv, struct args *out)
 {
-	struct lexer lex = { .args = out, .argc = argc, .argv = argv, .at = 1 };
-	const char *unknown;
+	struct lexer lex = { .args = out };
 	int code;
 
 	out->words = calloc((size_t)argc + 1, sizeof(*out->words));
 	out->options = calloc(option_slots(argc, argv), sizeof(*out->options));
 	if (!out->words || !out->options)
 		return fail_memory(cli);
-	lex_all(&lex);
-	find_globals(cli, out);
-	unknown = take_command(cli, out);
-	if (unknown)
-		return fail_unknown_command(cli, unknown);
+	grammar_init(&lex.grammar, NULL);
+	lex_all(&lex, argc, argv);
+	set_globals(cli, out);
+	if (out->n_words > 0) {
+		const char *word = out->words[0];
+
+		cli->command = command_find(word);
+		if (!cli->command)
+			return fail_unknown_command(cli, word);
+		lex = (struct lexer){ .args = out, .command = word };
+		grammar_init(&lex.grammar, cli->command);
+		lex_all(&lex, argc, argv);
+		set_globals(cli, out);
+	}
 	if (lex.error)
 		return fail_lex(cli, &lex);
-	code = check_options(cli, out);
+	code = check_choices(cli, out);
 	return code ? code : check_words(cli, out);
 }
 
@@ -408,8 +399,8 @@ const char *args_value(const struct args *args, const char *name)
 
 bool args_has(const struct args *args, const char *name)
 {
-	for (const struct arg_option *o = args->options; o->info; o++)
-		if (!strcmp(o->info->name, name))
+	for (size_t i = 0; i < args->n_options; i++)
+		if (!strcmp(args->options[i].info->name, name))
 			return true;
 	return false;
 }

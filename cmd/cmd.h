@@ -124,14 +124,15 @@ struct args {
 	size_t n_words; /* after the command's name */
 	const char **words;
 	size_t n_options;
-	struct arg_option *options; /* in their order; info NULL ends them */
+	struct arg_option *options; /* in their order */
 };
 
 /* args_parse() - take the command line apart and find the command.
  * @cli: command, json, quiet and verbose are set.
  * @out: freed with args_free() whatever is returned.
  *
- * Options may stand anywhere, before the command too; "--" ends them.
+ * Options may stand anywhere, before the command too; "--" ends them. Long ones
+ * may be shortened while they stay unambiguous.
  * Return: 0 to go on (cli->command may be NULL: none was given), or the exit
  * code of an error that has been said.
  */

@@ -62,24 +62,56 @@ static int parse_timeout(struct cli *cli, const struct args *args, uint64_t *ns)
 		    "load: --timeout %s: must be 0.001 to 3600 seconds", text);
 }
 
-/* Is this the section of any command? The library's table is the truth. */
-static bool is_section(const char *word)
+/* Sections of commands; there are ten today. */
+#define SECTIONS_MAX 32
+
+struct sections {
+	size_t n;
+	const char *name[SECTIONS_MAX];
+};
+
+static bool is_section(const struct sections *list, const char *word)
 {
-	for (unsigned int i = 0; i < 16 * 16; i++) {
+	for (size_t i = 0; i < list->n; i++)
+		if (!strcmp(list->name[i], word))
+			return true;
+	return false;
+}
+
+/* The sections that any command belongs to. The library's table is the truth. */
+static void find_sections(struct sections *list)
+{
+	list->n = 0;
+	for (unsigned int i = 0; i < 16 * 16 && list->n < SECTIONS_MAX; i++) {
 		const char *section = vdpr_command_section((uint8_t)(i / 16),
 							   (uint8_t)(i % 16));
 
-		if (section && !strcmp(section, word))
-			return true;
+		if (section && !is_section(list, section))
+			list->name[list->n++] = section;
 	}
-	return false;
+}
+
+static int fail_section(struct cli *cli, const struct sections *list,
+			const char *word)
+{
+	char cure[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < list->n && len < sizeof(cure); i++)
+		len += (size_t)snprintf(cure + len, sizeof(cure) - len, "%s%s",
+					i ? ", " : "name one of ",
+					list->name[i]);
+	return fail(cli, VDPR_CAUSE_USAGE, cure,
+		    "load: --warn %s: no such section", word);
 }
 
 static int parse_warn(struct cli *cli, const struct args *args,
 		      struct load *load)
 {
+	struct sections sections;
 	size_t n = 0;
 
+	find_sections(&sections);
 	load->warn = calloc(args->n_options + 1, sizeof(*load->warn));
 	if (!load->warn)
 		return fail_memory(cli);
@@ -88,11 +120,8 @@ static int parse_warn(struct cli *cli, const struct args *args,
 
 		if (strcmp(args->options[i].info->name, "--warn") != 0)
 			continue;
-		if (!is_section(section))
-			return fail(cli, VDPR_CAUSE_USAGE,
-				    "name a section of the state, such as rss",
-				    "load: --warn %s: no such section",
-				    section);
+		if (!is_section(&sections, section))
+			return fail_section(cli, &sections, section);
 		load->warn[n++] = section;
 	}
 	load->opts.warn = load->warn;

@@ -294,6 +294,16 @@ static uint8_t duplex_from_device(uint8_t value)
 		       : VDPR_DUPLEX_UNKNOWN;
 }
 
+/* What no device may say is taken for not said: a state could not hold it. */
+static void drop_impossible(struct vdpr_net_config *config)
+{
+	if (config->mac[0] & 1)
+		config->has &= ~VDPR_CONFIG_MAC;
+	if (!config->max_virtqueue_pairs ||
+	    config->max_virtqueue_pairs > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX)
+		config->has &= ~VDPR_CONFIG_MAX_PAIRS;
+}
+
 int vdpr_dev_read_config(struct vdpr_dev *dev,
 			 const struct vdpr_features *offered, uint32_t size,
 			 struct vdpr_net_config *out)
@@ -325,5 +335,6 @@ int vdpr_dev_read_config(struct vdpr_dev *dev,
 	out->rss_max_indirection_table_length =
 		vdpr_get_le16(raw + CONFIG_RSS_TABLE);
 	out->supported_hash_types = vdpr_get_le32(raw + CONFIG_HASH_TYPES);
+	drop_impossible(out);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "restore/ctx.h"
+#include "restore/state-item.h"
 #include "tests/states.h"
 
 static struct vdpr_ctx *ctx;
@@ -487,6 +488,27 @@ static void rings_are_joined_where_they_agree(void **state)
 	assert_int_equal(a->n_vrings, 3);
 }
 
+static void every_member_of_a_ring_can_disagree(void **state)
+{
+	static const struct vdpr_vring_state one = { .has = 63 };
+	struct vdpr_vring_state other[] = { one, one, one, one, one, one };
+
+	(void)state;
+	other[0].size = 1;
+	other[1].base = 1;
+	other[2].enabled = true;
+	other[3].desc = 1;
+	other[4].driver = 1;
+	other[5].device = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++) {
+		assert_false(vdpr_vring_agrees(&one, &other[i]));
+		other[i].has &= ~BIT(i);
+		assert_true(vdpr_vring_agrees(&one, &other[i]));
+		vdpr_vring_fill(&other[i], &one);
+		assert_memory_equal(&one, &other[i], sizeof(one));
+	}
+}
+
 static void unknown_classes_and_sources_add_up(void **state)
 {
 	(void)state;
@@ -572,6 +594,7 @@ int main(void)
 		T(sources_that_do_not_fit_together_are_a_conflict),
 		T(rss_taken_from_another_source_takes_hash_report_along),
 		T(rings_are_joined_where_they_agree),
+		T(every_member_of_a_ring_can_disagree),
 		T(unknown_classes_and_sources_add_up),
 		T(merging_a_state_into_an_empty_one_copies_it),
 		T(merging_the_same_again_changes_nothing),

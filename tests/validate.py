@@ -29,11 +29,18 @@ def check_keys(pairs):
     return dict(pairs)
 
 
+def refuse_fraction(text):
+    """1.0 is an integer to a schema, not to the format."""
+    raise ValueError(f"{text} has a fraction or an exponent")
+
+
 def first_error(validator, path):
     """What is wrong with a file, or None."""
     try:
         with open(path, encoding="utf-8") as file:
-            state = json.load(file, object_pairs_hook=check_keys)
+            state = json.load(
+                file, object_pairs_hook=check_keys, parse_float=refuse_fraction
+            )
     except (OSError, ValueError) as error:
         return str(error)
     for error in validator.iter_errors(state):

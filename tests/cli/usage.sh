@@ -33,8 +33,13 @@ fails 2 'shwo: unknown command; did you mean show\?' \
 fails 2 'unknown command' unknown_command_without_a_hint frobnicate
 fails 2 'did you mean --timeout' unknown_option_gets_a_hint \
 	load --timeuot=1 "$example" sim
-fails 2 '--tim: unknown option' options_are_not_abbreviated \
-	load --tim=1 "$example" sim
+exits 0 unambiguous_abbreviations load --tim=1 --unk default "$example" sim
+fails 2 '--ve: could be --verbose or --version' ambiguous_abbreviation \
+	show --ve "$example"
+fails 2 '--h: could be --help or --hold' ambiguous_in_this_command \
+	load --h "$example" sim
+exits 0 unambiguous_in_this_command show --h
+fails 2 '--: could be' option_without_a_name show --=x "$example"
 fails 2 '-x: unknown option' unknown_letter show -x "$example"
 fails 2 '--quiet: takes no value' value_where_none_belongs show --quiet=1 x
 fails 2 '--timeout: its value is missing' missing_value \
@@ -70,7 +75,7 @@ done
 fails 2 'require\|assume' bad_policy \
 	load --enable-after-driver-ok=yes "$example" sim
 fails 2 'refuse\|default' bad_unknown load --unknown=maybe "$example" sim
-fails 2 'no such section' bad_warn load --warn nosuch "$example" sim
+fails 2 'no such section; name one of .*mac.*rss.*coalescing' bad_warn load --warn nosuch "$example" sim
 fails 2 '' empty_warn load --warn= "$example" sim
 fails 2 'not among the sources' prefer_names_a_source \
 	save --transcript "$data/guest.jsonl" --prefer transcript:other

@@ -25,6 +25,7 @@ ASSUME = "--enable-after-driver-ok=assume"
 SIM_FEATURES = 0x300830020
 VP_FEATURES = 0x1200010330FFFFA7
 MQ, RSS, HASH_REPORT, GUEST_ANNOUNCE = 1 << 22, 1 << 60, 1 << 57, 1 << 21
+STATUS = 1 << 16
 INDIRECT_DESC, EVENT_IDX, RING_PACKED = 1 << 28, 1 << 29, 1 << 34
 TRACE_FILE = os.path.join(tempfile.mkdtemp(prefix="vdpr-check-"), "trace")
 HASH_TYPES = ["ipv4", "tcpv4", "udpv4", "ipv6", "tcpv6", "udpv6"]
@@ -164,6 +165,7 @@ class Check:
         return held, json.loads(held.out)
 
     def release(self, held):
+        equal(held.poll(), None, "exit code of a held load (%s)" % held.err)
         held.kill(signal.SIGTERM)
         equal(held.wait(20), 0, "exit code of a held load after SIGTERM")
 
@@ -302,8 +304,10 @@ class Check:
 
     def test_a_mac_is_restored_in_an_address_space_of_its_own(self):
         address = Random(SEED + 3).mac()
-        text = state(SIM_FEATURES, mac={"address": address})
-        more = [] if KERNEL != "6.1" else [ASSUME]
+        # Linux 6.1: no STATUS, no promise to enable late.
+        old = KERNEL == "6.1"
+        text = state(SIM_FEATURES & ~STATUS if old else SIM_FEATURES, mac={"address": address})
+        more = [ASSUME] if old else []
         held, report = self.hold(text, self.vm.device("sim0"), *more)
         try:
             shown = self.vm.run("vdpa -j dev config show sim0", check=True)[1]
