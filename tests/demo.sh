@@ -35,6 +35,14 @@ echo "   features of that guest's card):"
 device="sim:features=+RING_RESET,dump=$work/device.json"
 run "$tool" load "$work/guest.json" "$device" 2>&1 | cut -c1-110
 
-say "5. diff: what the device holds now, against what the guest had set"
-run "$tool" diff "$work/guest.json" "$work/device.json" | cut -c1-110
-say "The device at the destination is what it was at the source."
+say "5. diff: what the device holds now (B), against what the guest had set (A)"
+echo "   Its config space differs in the MAC, as it should: it shows the guest's."
+run "$tool" diff "$work/guest.json" "$work/device.json" | tee "$work/diff" | cut -c1-110
+
+for section in features mac rx_mode vlan mq rss offloads; do
+	grep -qE "^$section +same" "$work/diff" || {
+		say "$section is not what the guest had set"
+		exit 1
+	}
+done
+say "Every section that the guest had set is in the device."
