@@ -66,7 +66,8 @@ lib_src := $(sort $(wildcard restore/*.c))
 cmd_src := $(sort $(wildcard cmd/*.c))
 test_src := $(sort $(wildcard tests/test-*.c))
 test_lib_src := $(sort $(filter-out $(test_src) tests/fuzz-%,$(wildcard tests/*.c)) \
-	$(filter-out tests/conformance/conformance.c,$(wildcard tests/conformance/*.c)))
+	$(filter-out tests/conformance/conformance.c,$(wildcard tests/conformance/*.c)) \
+	tests/faults/inject.c)
 
 lib_obj := $(lib_src:%.c=$(B)/%.o)
 cmd_obj := $(cmd_src:%.c=$(B)/%.o)
@@ -122,23 +123,11 @@ $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
 		$(cjson_libs) $(cmocka_libs)
 
-# Call sequences with the answers that the kernel gives: a program for any device.
-conformance := $(B)/tests/conformance/conformance
-$(conformance): $(conformance).o $(test_lib_obj) $(static_lib)
-	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
-		$(cjson_libs) $(cmocka_libs)
+# Programs that the lab runs on real devices, linked like the tests.
+test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults
 
 .PHONY: tests
-tests: $(test_bin) $(conformance)
-
-# Rewritten whenever the folders differ from those of the last time.
-.PHONY: FORCE
-$(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in FORCE
-	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@.new
-	$(Q)cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+tests: $(test_bin) $(test_prog)
 
 # ------------------------------------------------------------------ install
 
@@ -313,4 +302,4 @@ help:
 clean:
 	rm -rf build
 
--include $(conformance).d $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -15,6 +15,9 @@
 int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
 	      const char *fmt, ...) VDPR_PRINTF(4, 5);
 
+/* Class of an errno that a device, a socket or netlink gave. */
+enum vdpr_cause vdpr_cause_of(int err);
+
 /* What to do about the failure just recorded. Keep it to one clause. */
 void vdpr_cure(struct vdpr_ctx *ctx, const char *fmt, ...) VDPR_PRINTF(2, 3);
 

@@ -139,10 +139,8 @@ int vdpr_kernel_from_fd(struct vdpr_ctx *ctx, const char *name, int fd,
 /* One line for each way in which open() fails, with what to do next. */
 static int open_failed(struct vdpr_ctx *ctx, const char *name, int err)
 {
-	enum vdpr_cause cause = VDPR_CAUSE_OTHER;
+	enum vdpr_cause cause = vdpr_cause_of(err);
 
-	if (err == -EBUSY || err == -EACCES || err == -EPERM)
-		cause = VDPR_CAUSE_ACCESS;
 	vdpr_fail(ctx, cause, err, "%s: open: %s", name, strerror(-err));
 	if (err == -EBUSY)
 		vdpr_cure(ctx, "another process, probably the VMM, has it "

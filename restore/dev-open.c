@@ -189,12 +189,8 @@ int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
 static int examine_failed(struct vdpr_ctx *ctx, const struct vdpr_dev *dev,
 			  const char *request, int err)
 {
-	enum vdpr_cause cause = err == -EPERM || err == -EACCES
-					? VDPR_CAUSE_ACCESS
-					: VDPR_CAUSE_OTHER;
-
-	return vdpr_fail(ctx, cause, err, "%s: %s: %s", dev->name, request,
-			 strerror(-err));
+	return vdpr_fail(ctx, vdpr_cause_of(err), err, "%s: %s: %s", dev->name,
+			 request, strerror(-err));
 }
 
 /* Requests that older kernels lack (ENOTTY), with what is true there. */

@@ -8,7 +8,7 @@ packages() {
 	case $1 in
 	build) echo gcc make pkg-config libc6-dev libcjson-dev ;;
 	test)
-		echo libcmocka-dev python3 python3-jsonschema strace valgrind \
+		echo g++ libcmocka-dev python3 python3-jsonschema strace valgrind \
 			bash-completion zsh fish groff mandoc binutils iproute2 procps
 		;;
 	lint)

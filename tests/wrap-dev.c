@@ -97,6 +97,11 @@ static void note(struct wrap *wrap, struct wrap_event *event, const void *arg)
 
 static bool must_fail(const struct wrap *wrap)
 {
+	const uint64_t one = 1;
+
+	if (wrap->signal_at && wrap->n == wrap->signal_at)
+		assert_int_equal(write(wrap->signal_fd, &one, sizeof(one)),
+				 sizeof(one));
 	return wrap->fail_at && wrap->n == wrap->fail_at;
 }
 

@@ -40,6 +40,8 @@ struct wrap {
 	uint32_t cvq;	/* index of the control virtqueue, for shown and used */
 	size_t fail_at; /* number of the call that fails, from 1; 0: none */
 	int fail_errno; /* positive */
+	size_t signal_at; /* number of the call before which signal_fd is written */
+	int signal_fd;
 };
 
 /* Takes @inner over: closing the wrapper closes it. */

@@ -414,6 +414,16 @@ class Check:
         kicks, commands = report["counts"]["kicks"], report["counts"]["commands"]
         assert kicks <= -(-commands // 32), (kicks, commands)
 
+    def test_any_call_may_fail_with_any_errno(self):
+        plain = VP_FEATURES & ~GUEST_ANNOUNCE
+        old = KERNEL == "6.1"
+        sim_state = state(SIM_FEATURES & ~STATUS if old else SIM_FEATURES, mac={"address": Random(SEED).mac()})
+        for name, text in (("vp0", state(plain, **full_state(SEED))),
+                           ("vp2", state(plain | RING_PACKED, **full_state(SEED))), ("sim0", sim_state)):
+            code, out, err = self.vm.run(["faults", self.vm.device(name), self.put(text), "assume"], timeout=200)
+            print("# %s: %s" % (name, out.strip()))
+            equal(code, 0, "%s: %s%s" % (name, out, err))
+
     def test_call_sequences_answer_as_the_table_says(self):
         for name in ("sim0", "vp0"):
             code, out, err = self.vm.run(["conformance", self.vm.device(name)], timeout=120)
@@ -444,8 +454,8 @@ def run(check, names):
 def main():
     names = ["test_" + name for name in sys.argv[1:]] or [name for name in vars(Check) if name.startswith("test_")]
     print("# seed %d" % SEED)
-    files = [os.path.join(BUILD, "vdpa-restore"), os.path.join(BUILD, "tests/conformance/conformance")]
-    files = [name for name in files if os.path.exists(name)]
+    files = [os.path.join(BUILD, "vdpa-restore"), os.path.join(BUILD, "tests/conformance/conformance"),
+             os.path.join(BUILD, "tests/faults/faults")]
     open(TRACE_FILE, "w", encoding="utf-8").close()
     with lab.Machine(nics=[lab.Nic(), lab.Nic(), lab.Nic(packed=True), lab.Nic(event_idx=False, indirect_desc=False)], files=files, qemu_args=["-D", TRACE_FILE]) as vm:
         print("# booted in %.1f s" % vm.boot_seconds)
