@@ -189,7 +189,7 @@ deps-build deps-test deps-lint deps-lab: deps-%:
 
 summary := $(B)/test-logs/summary
 cli_tests := $(sort $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh)))
-project_tests := $(sort $(wildcard tests/project/*.sh))
+project_tests := $(sort $(filter-out tests/project/lib.sh,$(wildcard tests/project/*.sh)))
 
 # The packages must be there before the rest of this file asks for them, so each
 # of these runs a second make.

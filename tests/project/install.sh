@@ -1,24 +1,9 @@
 #!/bin/bash
 # make install into a folder, a C and a C++ user of what is there, uninstall.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/project/lib.sh
+. "$(dirname "$0")/lib.sh"
 CC=${CC:-gcc}
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
-n=0
-
-check() {
-	n=$((n + 1))
-	local name=$1
-	shift
-	if "$@" >"$root/log" 2>&1; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		sed 's/^/# /' "$root/log"
-	fi
-}
-
 run_make() {
 	env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory CC="$CC" \
 		DESTDIR="$root/dest" PREFIX=/usr "$@"

@@ -1,22 +1,10 @@
 #!/bin/bash
 # The shared library: what it needs, what it exports, and that all agree.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/project/lib.sh
+. "$(dirname "$0")/lib.sh"
 BUILD=${BUILD:-build}
 lib=$(echo "$BUILD"/libvdpa-restore.so.[0-9]*)
-n=0
-
-check() {
-	n=$((n + 1))
-	local name=$1
-	shift
-	if "$@"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-	fi
-}
-
 exported() {
 	nm -D --defined-only "$lib" | awk '$2 != "A" {print $3}' |
 		sed 's/@.*//' | sort

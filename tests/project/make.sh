@@ -1,23 +1,8 @@
 #!/bin/bash
 # The Makefile: dependency tracking, V=1, separate trees, version and map agree.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
-n=0
-
-check() {
-	n=$((n + 1))
-	local name=$1
-	shift
-	if "$@" >"$root/log" 2>&1; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		sed 's/^/# /' "$root/log"
-	fi
-}
-
+# shellcheck source=tests/project/lib.sh
+. "$(dirname "$0")/lib.sh"
 # A copy, so that touching files here disturbs nobody.
 cp -r Makefile cmd restore netlink include completions docs "$root/" 2>/dev/null
 
