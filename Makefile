@@ -129,6 +129,14 @@ test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults
 .PHONY: tests
 tests: $(test_bin) $(test_prog)
 
+# Rewritten whenever the folders differ from those of the last time.
+.PHONY: FORCE
+$(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@.new
+	$(Q)cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+
 # ------------------------------------------------------------------ install
 
 # What `install` puts there, so that `uninstall` removes exactly that.

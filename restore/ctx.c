@@ -92,9 +92,9 @@ int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
 
 enum vdpr_cause vdpr_cause_of(int err)
 {
-	return err == -EBUSY || err == -EACCES || err == -EPERM ?
-		       VDPR_CAUSE_ACCESS :
-		       VDPR_CAUSE_OTHER;
+	return err == -EBUSY || err == -EACCES || err == -EPERM
+		       ? VDPR_CAUSE_ACCESS
+		       : VDPR_CAUSE_OTHER;
 }
 
 void vdpr_cure(struct vdpr_ctx *ctx, const char *fmt, ...)
