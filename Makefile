@@ -46,6 +46,8 @@ endif
 cjson_cflags = $(shell $(PKG_CONFIG) --cflags libcjson)
 cjson_libs = $(shell $(PKG_CONFIG) --libs libcjson)
 cmocka_libs = $(shell $(PKG_CONFIG) --libs cmocka)
+nl_cflags = $(shell $(PKG_CONFIG) --cflags libnl-genl-3.0)
+nl_libs = $(shell $(PKG_CONFIG) --libs libnl-genl-3.0)
 
 # -iquote, never -I: our netlink/ would shadow libnl's <netlink/*.h>.
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVDPR_VERSION='"$(VERSION)"' -iquote . \
@@ -63,6 +65,7 @@ say = @printf '  %-7s %s\n'
 endif
 
 lib_src := $(sort $(wildcard restore/*.c))
+nl_src := $(sort $(wildcard netlink/*.c))
 cmd_src := $(sort $(wildcard cmd/*.c))
 test_src := $(sort $(wildcard tests/test-*.c))
 test_lib_src := $(sort $(filter-out $(test_src) tests/fuzz-%,$(wildcard tests/*.c)) \
@@ -70,6 +73,7 @@ test_lib_src := $(sort $(filter-out $(test_src) tests/fuzz-%,$(wildcard tests/*.
 	tests/faults/inject.c)
 
 lib_obj := $(lib_src:%.c=$(B)/%.o)
+nl_obj := $(nl_src:%.c=$(B)/%.o)
 cmd_obj := $(cmd_src:%.c=$(B)/%.o)
 test_obj := $(test_src:%.c=$(B)/%.o)
 test_lib_obj := $(test_lib_src:%.c=$(B)/%.o)
@@ -92,6 +96,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Only netlink/ and its test see libnl's headers; the library never does.
+$(nl_obj) $(B)/tests/test-genl-vdpa.o: ALL_CPPFLAGS += $(nl_cflags)
+
 $(static_lib): $(lib_obj)
 	$(say) AR $@
 	$(Q)rm -f $@
@@ -108,15 +115,16 @@ $(shared_lib): $(lib_obj) $(map)
 $(shared_link): $(shared_lib)
 	$(Q)ln -sf $(<F) $@
 
-$(cli): $(cmd_obj) $(static_lib)
+$(cli): $(cmd_obj) $(nl_obj) $(static_lib)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) $(static_lib) $(cjson_libs)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) $(nl_obj) $(static_lib) \
+		$(cjson_libs) $(nl_libs)
 
 # The same objects on the shared library: a private symbol used by cmd/ fails here.
-$(cli_shared): $(cmd_obj) $(shared_link)
+$(cli_shared): $(cmd_obj) $(nl_obj) $(shared_link)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) -L$(B) -lvdpa-restore \
-		-Wl,-rpath,'$$ORIGIN' $(cjson_libs)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) $(nl_obj) -L$(B) \
+		-lvdpa-restore -Wl,-rpath,'$$ORIGIN' $(cjson_libs) $(nl_libs)
 
 $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 	$(say) LD $@
@@ -126,8 +134,15 @@ $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 # Programs that the lab runs on real devices, linked like the tests.
 test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults
 
+# Receives in the lab while a device is restored, and counts misplaced frames.
+traffic := $(B)/tests/lab/traffic
+traffic_obj := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/lab/traffic*.c)))
+$(traffic): $(traffic_obj) $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(traffic_obj) $(static_lib) $(cjson_libs)
+
 .PHONY: tests
-tests: $(test_bin) $(test_prog)
+tests: $(test_bin) $(test_prog) $(traffic)
 
 # Rewritten whenever the folders differ from those of the last time.
 .PHONY: FORCE
@@ -237,6 +252,13 @@ lab-shell: deps-build deps-lab
 	$(Q)tests/lab/prepare
 	$(Q)tests/lab/shell
 
+# Frames poured into a card while it is restored: does any reach a wrong queue?
+.PHONY: lab-traffic
+lab-traffic: deps-build deps-test deps-lab
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)tests/lab/prepare
+	$(Q)BUILD=$(abspath $(B)) timeout 600 tests/lab/traffic.py
+
 .PHONY: demo
 demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all
@@ -301,6 +323,7 @@ help:
 	@echo 'check        install what it needs, build, run all tests'
 	@echo '             LAB=auto|require|no: tests on real kernel devices'
 	@echo 'check-quick  unit and command line tests only'
+	@echo 'lab-traffic  proof that no frame reaches a wrong queue'
 	@echo 'lab-shell    a prompt in a machine with vhost-vdpa devices'
 	@echo 'lint         format, clang-tidy, cppcheck, shellcheck, man pages'
 	@echo 'install      PREFIX=$(PREFIX) DESTDIR=; uninstall removes it'
@@ -310,4 +333,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -487,7 +487,7 @@ class Machine:
             "-smp", str(cpus), "-m", memory, "-object", "memory-backend-memfd,id=ram,size=%s,share=on" % memory,
             "-machine", "q35,memory-backend=ram", "-device", "intel-iommu,intremap=off,device-iotlb=on",
             "-kernel", os.path.join(self.kernel, "vmlinuz"), "-initrd", self._initramfs(), "-append",
-            "console=ttyS0 panic=-1 quiet loglevel=5 intel_iommu=on mitigations=off nokaslr log_buf_len=8M "
+            "console=ttyS0 panic=-1 quiet loglevel=5 intel_iommu=on no_timer_check mitigations=off nokaslr log_buf_len=8M "
             "net.ifnames=0 random.trust_cpu=on " + append,
             "-serial", "file:" + self.console_path,
             "-chardev", "socket,id=qmp,fd=%d" % qmp_qemu.fileno(), "-mon", "chardev=qmp,mode=control",

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs in the lab: receives on a restored device, counts misplaced frames. */
+
+/*
+ *   traffic [--naive] [--frames N] [--seconds S] DEVICE STATE
+ *   traffic --selftest
+ *
+ * The part of a VMM and its guest: opens DEVICE itself, maps its own memory,
+ * posts buffers to four receive queues, and says "ready" on stderr. "go N" on
+ * stdin starts the restore of STATE: through the library, or with --naive in
+ * the wrong order (every queue enabled, DRIVER_OK, then the same commands).
+ * Frames with a number below N were sent before that. "running" follows, and
+ * after at least S seconds and N frames one line of JSON on stdout.
+ *
+ * The first receive queue, to which a device at reset delivers everything, is
+ * kicked all the while, as by a guest that runs: what waits in the device moves
+ * at the first moment at which the device lets it.
+ *
+ * A stray is a frame in another queue than the state's RSS wants it in.
+ */
+#include "tests/lab/traffic.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lab/traffic-rss.h"
+
+#define GIVE_UP_SECONDS 60.0
+
+static struct {
+	bool naive;
+	unsigned long frames;
+	double seconds;
+	const char *device, *state;
+} opts = { .frames = 10000, .seconds = 2 };
+
+static struct {
+	uint64_t go; /* frames below this were sent before the restore */
+	unsigned long frames, strays, early, foreign, per_queue[PAIRS];
+	unsigned long first_at, last_at; /* strays, counted from 1 */
+	uint64_t first_number;
+	int first_queue, first_expected;
+} seen;
+
+/* -------------------------------------------------------------- the right order */
+
+static void restore_by_library(struct vdpr_ctx *ctx, struct vdpr_dev *handle,
+			       const struct vdpr_state *state)
+{
+	struct vdpr_restore_opts how = VDPR_INIT(struct vdpr_restore_opts);
+	const struct vdpr_iova_range used = { AREA_IOVA,
+					      AREA_IOVA + AREA_LEN - 1 };
+	struct vdpr_vring vrings[DATA_QUEUES];
+
+	for (uint32_t i = 0; i < DATA_QUEUES; i++)
+		vrings[i] = data_ring(i);
+	how.flags = VDPR_RESTORE_ASSUME_ENABLE;
+	how.vrings = vrings;
+	how.n_vrings = DATA_QUEUES;
+	how.in_use = &used;
+	how.n_in_use = 1;
+	library(ctx, vdpr_restore_run(ctx, handle, state, &how, NULL));
+}
+
+/* --------------------------------------------------------- the guest meanwhile */
+
+static atomic_bool restored;
+
+static void *kick_on(void *data)
+{
+	while (!atomic_load(&restored))
+		kick(&dev.ring[0]);
+	return data;
+}
+
+/* Return: how long the restore took, in milliseconds. */
+static double restore(struct vdpr_ctx *ctx, struct vdpr_dev *handle,
+		      const struct vdpr_state *state)
+{
+	pthread_t guest;
+	double began;
+
+	errno = pthread_create(&guest, NULL, kick_on, NULL);
+	need(!errno, "pthread_create");
+	began = now();
+	if (opts.naive)
+		restore_naively(ctx, state);
+	else
+		restore_by_library(ctx, handle, state);
+	began = now() - began;
+	atomic_store(&restored, true);
+	pthread_join(guest, NULL);
+	return 1000 * began;
+}
+
+/* -------------------------------------------------------------------- receiving */
+
+static void judge(const struct rss_model *rss, int queue, const uint8_t *frame,
+		  size_t len)
+{
+	uint64_t number = 0;
+	int expected = rss_queue(rss, frame, len, &number);
+
+	if (expected < 0) {
+		seen.foreign++;
+		return;
+	}
+	seen.frames++;
+	seen.per_queue[queue]++;
+	if (number < seen.go)
+		seen.early++;
+	if (expected == queue)
+		return;
+	seen.strays++;
+	seen.last_at = seen.frames;
+	if (seen.strays > 1)
+		return;
+	seen.first_at = seen.frames;
+	seen.first_number = number;
+	seen.first_queue = queue;
+	seen.first_expected = expected;
+}
+
+/* Takes what the device has used and posts it again. Return: was there any? */
+static bool drain(const struct rss_model *rss, int pair)
+{
+	struct ring *ring = &dev.ring[2 * pair];
+	uint16_t end = __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
+	bool any = ring->seen != end;
+
+	need((uint16_t)(end - ring->seen) <= RING_NUM, "used index runs away");
+	while (ring->seen != end) {
+		const struct vring_used_elem *elem =
+			&ring->used->ring[ring->seen++ % RING_NUM];
+		const uint8_t *buffer;
+
+		need(elem->id < RING_NUM && elem->len >= HEADER_LEN &&
+			     elem->len <= BUFFER_LEN,
+		     "bad used element");
+		buffer = dev.area + BUFFERS_AT +
+			 ((size_t)pair * RING_NUM + elem->id) * BUFFER_LEN;
+		judge(rss, pair, buffer + HEADER_LEN, elem->len - HEADER_LEN);
+		post(ring, RING_NUM, (uint16_t)elem->id);
+	}
+	return any;
+}
+
+static void receive_some(const struct rss_model *rss)
+{
+	bool any = false;
+
+	for (int i = 0; i < PAIRS; i++)
+		any |= drain(rss, i);
+	/* All of them: QEMU stops reading one queue of its tap when a frame of
+	 * it found another receive queue full, and looks again only when its
+	 * own is kicked. What waited from before the restore must come too. */
+	for (int i = 0; any && i < PAIRS; i++)
+		kick(&dev.ring[2 * i]);
+}
+
+static void receive(const struct rss_model *rss)
+{
+	double began = now();
+	struct pollfd calls[PAIRS];
+	uint64_t count;
+
+	for (int i = 0; i < PAIRS; i++)
+		calls[i] = (struct pollfd){ dev.ring[2 * i].call, POLLIN, 0 };
+	while (now() - began < opts.seconds || seen.frames < opts.frames) {
+		if (now() - began > GIVE_UP_SECONDS)
+			return;
+		need(poll(calls, PAIRS, 100) >= 0 || errno == EINTR, "poll");
+		/* Nonblocking: what is read does not matter. */
+		for (int i = 0; i < PAIRS; i++)
+			if (read(calls[i].fd, &count, sizeof(count)) < 0)
+				need(errno == EAGAIN, "call");
+		receive_some(rss);
+	}
+}
+
+static void report(double restore_ms)
+{
+	printf("{\"order\": \"%s\", \"frames\": %lu, \"strays\": %lu, ",
+	       opts.naive ? "naive" : "library", seen.frames, seen.strays);
+	if (seen.strays)
+		printf("\"first_stray\": {\"frame\": %lu, \"number\": %llu, "
+		       "\"queue\": %d, \"expected\": %d}, \"last_stray\": %lu, ",
+		       seen.first_at, (unsigned long long)seen.first_number,
+		       seen.first_queue, seen.first_expected, seen.last_at);
+	else
+		printf("\"first_stray\": null, \"last_stray\": null, ");
+	printf("\"per_queue\": [%lu, %lu, %lu, %lu], \"early\": %lu, "
+	       "\"foreign\": %lu, \"restore_ms\": %.3f}\n",
+	       seen.per_queue[0], seen.per_queue[1], seen.per_queue[2],
+	       seen.per_queue[3], seen.early, seen.foreign, restore_ms);
+}
+
+/* ------------------------------------------------------------------------- main */
+
+static _Noreturn void usage(void)
+{
+	fprintf(stderr, "usage: traffic [--naive] [--frames N] [--seconds S] "
+			"DEVICE STATE | --selftest\n");
+	exit(2);
+}
+
+static int selftest(void)
+{
+	int ret = rss_selftest();
+
+	printf("%sok 1 - the hash is that of the published vectors\n",
+	       ret ? "not " : "");
+	return ret ? 1 : 0;
+}
+
+static void parse(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--selftest"))
+			exit(selftest());
+		else if (!strcmp(argv[i], "--naive"))
+			opts.naive = true;
+		else if (!strcmp(argv[i], "--frames") && i + 1 < argc)
+			opts.frames = strtoul(argv[++i], NULL, 10);
+		else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
+			opts.seconds = strtod(argv[++i], NULL);
+		else if (argv[i][0] != '-' && !opts.device)
+			opts.device = argv[i];
+		else if (argv[i][0] != '-' && !opts.state)
+			opts.state = argv[i];
+		else
+			usage();
+	}
+	if (!opts.state)
+		usage();
+}
+
+static char *read_file(const char *path)
+{
+	static char text[1 << 20];
+	FILE *file = fopen(path, "re");
+	size_t len;
+
+	need(file != NULL, path);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	need(!ferror(file) && len < sizeof(text) - 1, path);
+	fclose(file);
+	text[len] = '\0';
+	return text;
+}
+
+/* Tells the other end that all is prepared and waits until it wants us to go. */
+static void await_go(void)
+{
+	unsigned long long number;
+
+	fprintf(stderr, "ready\n");
+	need(scanf("go %llu", &number) == 1, "no go");
+	seen.go = number;
+}
+
+int main(int argc, char **argv)
+{
+	struct vdpr_dev_fd_opts given = VDPR_INIT(struct vdpr_dev_fd_opts);
+	struct vdpr_state *state;
+	struct vdpr_dev *handle;
+	struct vdpr_ctx *ctx;
+	struct rss_model rss = { 0 };
+	const char *text;
+	double took;
+
+	parse(argc, argv);
+	text = read_file(opts.state);
+	need(!rss_read(text, &rss), "rss section of the state");
+	need(!vdpr_ctx_new(&ctx), "vdpr_ctx_new");
+	library(ctx, vdpr_state_parse(ctx, text, strlen(text), &state));
+	open_device(opts.device);
+	given.flags = VDPR_DEV_OWNED;
+	given.backend_features = dev.backend;
+	library(ctx, vdpr_dev_from_fd(ctx, dev.fd, &given, &handle));
+
+	await_go();
+	took = restore(ctx, handle, state);
+	fprintf(stderr, "running\n");
+	receive(&rss);
+	report(took);
+
+	vdpr_dev_close(handle);
+	close(dev.fd);
+	vdpr_state_free(state);
+	vdpr_ctx_free(ctx);
+	return 0;
+}
