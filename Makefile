@@ -129,7 +129,10 @@ $(cli_shared): $(cmd_obj) $(nl_obj) $(shared_link)
 $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
-		$(cjson_libs) $(cmocka_libs)
+		$(cjson_libs) $(cmocka_libs) $(test_more)
+
+$(B)/tests/test-genl-vdpa: $(nl_obj)
+$(B)/tests/test-genl-vdpa: test_more = $(nl_obj) $(nl_libs)
 
 # Programs that the lab runs on real devices, linked like the tests.
 test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults
@@ -264,6 +267,8 @@ demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/demo.sh $(cli)
 
+include tests/fuzz/fuzz.mk
+
 # --------------------------------------------------------------------- lint
 
 c_files = $(wildcard cmd/*.[ch] restore/*.[ch] netlink/*.[ch] include/*.h \
@@ -283,14 +288,15 @@ format-check:
 	$(say) FORMAT 'all C files'
 	$(Q)clang-format --dry-run --Werror $(c_files)
 
-tidy_src = $(lib_src) $(cmd_src)
+tidy_src = $(lib_src) $(cmd_src) $(nl_src)
 .PHONY: tidy
 tidy: $(tidy_src:%=tidy-%)
 .PHONY: $(tidy_src:%=tidy-%)
 $(tidy_src:%=tidy-%): tidy-%:
 	$(say) TIDY $*
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $* -- -std=gnu11 \
-		$(ALL_CPPFLAGS) 2>&1 | sed '/warnings generated/d'; \
+		$(ALL_CPPFLAGS) $(if $(filter netlink/%,$*),$(nl_cflags)) 2>&1 | \
+		sed '/warnings generated/d'; \
 		exit $${PIPESTATUS[0]}
 
 .PHONY: cppcheck
@@ -298,7 +304,7 @@ cppcheck:
 	$(say) CPPCHECK 'cmd restore netlink'
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,style,performance,portability \
 		--inline-suppr --error-exitcode=1 --suppressions-list=.cppcheck \
-		-j2 -I. -D_GNU_SOURCE -DVDPR_VERSION='"0"' cmd restore
+		-j2 -I. -D_GNU_SOURCE -DVDPR_VERSION='"0"' cmd restore netlink
 
 .PHONY: shellcheck
 shellcheck:
@@ -325,6 +331,7 @@ help:
 	@echo 'check-quick  unit and command line tests only'
 	@echo 'lab-traffic  proof that no frame reaches a wrong queue'
 	@echo 'lab-shell    a prompt in a machine with vhost-vdpa devices'
+	@echo 'fuzz         FUZZ_SECONDS=60 for each harness; check-fuzz: a short burst'
 	@echo 'lint         format, clang-tidy, cppcheck, shellcheck, man pages'
 	@echo 'install      PREFIX=$(PREFIX) DESTDIR=; uninstall removes it'
 	@echo 'switches     V=1, CC=clang, SAN=address,undefined, SAN=thread'
@@ -333,4 +340,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -71,6 +71,15 @@ void vdpr_ctx_clear(struct vdpr_ctx *ctx)
 	ctx->cause = VDPR_CAUSE_NONE;
 }
 
+/* Files' and devices' text may be in it: it stays one line all the same. */
+static void one_line(char *text)
+{
+	for (; text && *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
 	      const char *fmt, ...)
 {
@@ -84,6 +93,7 @@ int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
 	if (vasprintf(&text, fmt, args) < 0)
 		text = NULL;
 	va_end(args);
+	one_line(text);
 	vdpr_ctx_clear(ctx);
 	ctx->cause = cause;
 	ctx->error = text;
@@ -108,6 +118,7 @@ void vdpr_cure(struct vdpr_ctx *ctx, const char *fmt, ...)
 	if (vasprintf(&text, fmt, args) < 0)
 		text = NULL;
 	va_end(args);
+	one_line(text);
 	free(ctx->cure);
 	ctx->cure = text;
 }
@@ -128,6 +139,7 @@ void vdpr_log(struct vdpr_ctx *ctx, int level, const char *fmt, ...)
 	if (vasprintf(&line, fmt, args) < 0)
 		line = NULL;
 	va_end(args);
+	one_line(line);
 	if (line)
 		ctx->log(ctx->log_data, level, line);
 }

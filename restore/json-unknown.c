@@ -60,6 +60,16 @@ static int read_unknown_class(struct vdpr_json_reader *r,
 	return 0;
 }
 
+/* It will stand in messages and tables as it is. */
+static bool is_name(const char *name)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+	size_t len = strlen(name);
+
+	return len && len < VDPR_QUOTE && strspn(name, plain) == len;
+}
+
 /* A name that 4.2's tables do not have: of a newer version, or an error. */
 int vdpr_json_foreign(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 		      const char *name)
@@ -75,6 +85,9 @@ int vdpr_json_foreign(struct vdpr_json_reader *r, const struct vdpr_json_at *at,
 			"%s is not a section or member that can be unknown",
 			vdpr_quote(name, strlen(name), quote));
 	}
+	if (!is_name(name))
+		return vdpr_json_bad(r, at, "%s is no name of a section",
+				     vdpr_quote(name, strlen(name), quote));
 	for (size_t i = 0; i < foreign->count; i++) {
 		if (!strcmp(foreign->text[i], name))
 			return 0;
