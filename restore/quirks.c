@@ -30,8 +30,10 @@ static const struct vdpr_quirk quirks[] = {
 	  "ifcvf before Linux 6.3 programs the hardware at DRIVER_OK only", 0 },
 	{ "vp-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
 	  "vp_vdpa can set no ring base but the initial one", 0 },
-	{ "eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
-	  "eni_vdpa can set no ring base but the initial one", 0 },
+	{ "eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE | VDPR_QUIRK_ORDER,
+	  "eni_vdpa can set no ring base but the initial one, and starts a "
+	  "ring when its addresses are set, enabled or not",
+	  0 },
 	{ "octep_vdpa", 0, 0, VDPR_QUIRK_DOORBELL | VDPR_QUIRK_DEMANDS,
 	  "octeon_ep is notified through its mapped doorbell only",
 	  BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_PACKED) |
