@@ -79,13 +79,18 @@ static void ring_doorbell(struct vdpr_cvq *cvq)
 	const struct vdpr_ring *ring = &cvq->ring;
 	uint32_t next_off = ring->format.ops->next_off(ring);
 	uint32_t data;
+	uint16_t queue;
 
 	vdpr_put_le32(&data, cvq->index | next_off << 16);
+	vdpr_put_le16(&queue, (uint16_t)cvq->index);
+	/* Plain stores behind the ring's own: a page of device memory must not see
+	 * a locked read-modify-write. */
 	if (cvq->notify_data)
 		__atomic_store_n((uint32_t *)cvq->doorbell, data,
-				 __ATOMIC_SEQ_CST);
+				 __ATOMIC_RELEASE);
 	else
-		vdpr_store_le16(cvq->doorbell, (uint16_t)cvq->index);
+		__atomic_store_n((uint16_t *)cvq->doorbell, queue,
+				 __ATOMIC_RELEASE);
 }
 
 int vdpr_cvq_kick(struct vdpr_cvq *cvq)
@@ -164,8 +169,11 @@ void vdpr_dev_drop_cvq(struct vdpr_dev *dev)
 		vdpr_dev_vring_fd(dev, VHOST_SET_VRING_CALL, cvq->queues[i],
 				  -1);
 	}
-	vdpr_mem_unmap(&cvq->mem, dev);
-	vdpr_mem_unmap(&cvq->data, dev);
+	/* Memory that is still in the IOTLB stays: better leaked than reused. */
+	if (vdpr_mem_unmap(&cvq->mem, dev))
+		cvq->mem = VDPR_MEM_INIT;
+	if (vdpr_mem_unmap(&cvq->data, dev))
+		cvq->data = VDPR_MEM_INIT;
 	vdpr_cvq_free(cvq);
 	dev->cvq = NULL;
 }

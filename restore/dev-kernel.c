@@ -131,6 +131,7 @@ int vdpr_kernel_from_fd(struct vdpr_ctx *ctx, const char *name, int fd,
 		vdpr_sysfs_identify(st.st_rdev, &kernel->base.vdpa,
 				    &kernel->base.driver);
 	kernel->own_fd = own_fd;
+	kernel->base.foreign = !own_fd;
 	kernel->base.counts = (struct vdpr_dev_counts){ 0 };
 	*out = &kernel->base;
 	return 0;

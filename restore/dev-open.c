@@ -179,6 +179,13 @@ int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
 	ret = vdpr_kernel_from_fd(ctx, name, fd, false, out);
 	if (ret || !opts)
 		return ret;
+	if (opts->size < sizeof(*opts)) {
+		vdpr_dev_close(*out);
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "%s: options of %zu bytes: VDPR_INIT() is "
+				 "missing",
+				 name, opts->size);
+	}
 	(*out)->owned = opts->flags & VDPR_DEV_OWNED;
 	(*out)->acked = opts->backend_features;
 	return 0;
@@ -229,6 +236,7 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 {
 	struct vdpr_dev_info info = VDPR_INIT(struct vdpr_dev_info);
 	struct vdpr_iova_range range = { 0, UINT64_MAX };
+	size_t size;
 	int ret;
 
 	info.name = dev->vdpa ? dev->vdpa : "";
@@ -259,7 +267,10 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 				   &info.config);
 	if (ret)
 		return examine_failed(ctx, dev, "GET_CONFIG", ret);
-	*out = info;
+	/* An older caller's struct ends earlier. */
+	size = out->size < sizeof(info) ? out->size : sizeof(info);
+	info.size = out->size;
+	memcpy(out, &info, size);
 	return 0;
 }
 

@@ -25,6 +25,9 @@ void vdpr_dev_close(struct vdpr_dev *dev)
 
 	if (!dev)
 		return;
+	/* No close, so no reset: what is in the device must be taken out. */
+	if (dev->foreign)
+		vdpr_dev_drop_cvq(dev);
 	/* The memory goes after the device: until its reset it may be written. */
 	base = *dev;
 	dev->ops->close(dev);
@@ -34,11 +37,40 @@ void vdpr_dev_close(struct vdpr_dev *dev)
 	free(base.driver);
 }
 
+/* BATCH_BEGIN and BATCH_END on the guest's address space. */
+static int iotlb_batch(struct vdpr_dev *dev)
+{
+	struct vhost_msg_v2 msg;
+	int ret;
+
+	memset(&msg, 0, sizeof(msg));
+	msg.type = VHOST_IOTLB_MSG_V2;
+	msg.iotlb.type = VHOST_IOTLB_BATCH_BEGIN;
+	ret = vdpr_dev_iotlb(dev, &msg);
+	if (ret)
+		return ret;
+	msg.iotlb.type = VHOST_IOTLB_BATCH_END;
+	return vdpr_dev_iotlb(dev, &msg);
+}
+
 /* A features array of two words, as the kernel lays it out. */
 struct features_array {
 	uint64_t count;
 	uint64_t word[2];
 };
+
+int vdpr_dev_reset(struct vdpr_dev *dev)
+{
+	int ret = vdpr_dev_set_status(dev, 0);
+
+	if (ret || !dev->foreign ||
+	    dev->acked & BIT_ULL(VHOST_BACKEND_F_IOTLB_PERSIST))
+		return ret;
+	/* The parent has dropped its map with the reset, but vhost's IOTLB still
+	 * holds what the caller put there: an empty batch makes it set the whole
+	 * map again. Parents without a map of their own ignore it. */
+	return iotlb_batch(dev);
+}
 
 int vdpr_dev_get_features(struct vdpr_dev *dev, struct vdpr_features *out)
 {

@@ -383,6 +383,14 @@ static void add_queue(struct vdpr_fit *fit, uint32_t index)
 					       "max_virtqueue_pairs" };
 	char want[NUMBER_TEXT], have[NUMBER_TEXT];
 
+	for (uint32_t i = 0; i < fit->n_queues; i++) {
+		if (fit->queues[i] != index)
+			continue;
+		vdpr_reasons_add(fit->refusals, &kind, "once", "twice", "",
+				 "vrings: queue %" PRIu32 " is given twice",
+				 index);
+		return;
+	}
 	if (index < 2 * fit->max_pairs) {
 		fit->queues[fit->n_queues++] = index;
 		return;
@@ -498,6 +506,26 @@ static void fit_bases(struct vdpr_fit *fit)
 	}
 }
 
+/* A control virtqueue that must have the largest size, where that is too large or
+ * no power of two. */
+static void fit_exact_size(struct vdpr_fit *fit)
+{
+	const struct vdpr_quirk *quirk =
+		vdpr_quirk_find(fit->dev, VDPR_QUIRK_EXACT_SIZE);
+	const struct vdpr_reason_kind kind = { "device", "limit", "vring_num" };
+	uint16_t num = fit->info->vring_num;
+	char have[NUMBER_TEXT];
+
+	if (!quirk || !fit->has_cvq ||
+	    (num <= VDPR_RING_MAX && vdpr_is_pow2(num)))
+		return;
+	vdpr_reasons_add(fit->refusals, &kind, "at most 256", number(num, have),
+			 "",
+			 "a control virtqueue of %s entries cannot be driven: "
+			 "%s",
+			 have, quirk->text);
+}
+
 static void fit_order(struct vdpr_fit *fit)
 {
 	const struct vdpr_quirk *quirk =
@@ -526,6 +554,7 @@ int vdpr_fit(struct vdpr_fit *fit)
 		return ret;
 	fit_coalescing(fit);
 	fit_bases(fit);
+	fit_exact_size(fit);
 	fit_order(fit);
 	fit_doorbell(fit);
 	return fit->refusals->error ? fit->refusals->error

@@ -22,15 +22,15 @@ static const struct vdpr_quirk quirks[] = {
 	  "snet hands every ring to the DPU at DRIVER_OK, enabled or not, and "
 	  "takes no other ring size than its own",
 	  0 },
-	{ "vduse", 0, VDPR_KERNEL(7, 3), VDPR_QUIRK_ORDER,
+	{ "vduse", 0, 0, VDPR_QUIRK_ORDER,
 	  "VDUSE before Linux 7.3 does not tell its daemon of a queue that is "
-	  "enabled after DRIVER_OK",
+	  "enabled after DRIVER_OK, later ones only where it asked for that",
 	  0 },
 	{ "ifcvf", 0, VDPR_KERNEL(6, 3), VDPR_QUIRK_ORDER,
 	  "ifcvf before Linux 6.3 programs the hardware at DRIVER_OK only", 0 },
 	{ "vp-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
 	  "vp_vdpa can set no ring base but the initial one", 0 },
-	{ "eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE | VDPR_QUIRK_ORDER,
+	{ "alibaba-eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE | VDPR_QUIRK_ORDER,
 	  "eni_vdpa can set no ring base but the initial one, and starts a "
 	  "ring when its addresses are set, enabled or not",
 	  0 },
@@ -48,6 +48,15 @@ static bool applies(const struct vdpr_quirk *quirk, unsigned int kernel)
 	       (!quirk->until || kernel < quirk->until);
 }
 
+/* An auxiliary driver is called MODULE.NAME: mlx5's subfunctions "mlx5_core.sf". */
+static bool is_driver(const char *name, const char *wanted)
+{
+	size_t len = strlen(wanted);
+
+	return !strncmp(name, wanted, len) &&
+	       (name[len] == '\0' || name[len] == '.');
+}
+
 const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,
 					 unsigned int flag)
 {
@@ -55,7 +64,7 @@ const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(quirks); i++) {
 		if (quirks[i].flags & flag &&
-		    !strcmp(quirks[i].driver, dev->driver) &&
+		    is_driver(dev->driver, quirks[i].driver) &&
 		    applies(&quirks[i], dev->kernel))
 			return &quirks[i];
 	}

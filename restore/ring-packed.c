@@ -212,8 +212,8 @@ static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
 		ring->fault = "used a buffer though none is outstanding";
 		return -EPROTO;
 	}
-	*slot = vdpr_get_le16(d + DESC_ID);
-	*len = vdpr_get_le32(d + DESC_LEN);
+	*slot = vdpr_load_le16(d + DESC_ID);
+	*len = vdpr_load_le32(d + DESC_LEN);
 	return 1;
 }
 

@@ -163,8 +163,8 @@ static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
 	}
 	elem = ring->rw + USED_RING +
 	       (size_t)USED_ELEM * (ring->used_idx & (ring->num - 1u));
-	id = vdpr_get_le32(elem);
-	*len = vdpr_get_le32(elem + 4);
+	id = vdpr_load_le32(elem);
+	*len = vdpr_load_le32(elem + 4);
 	if (id >= ring->num || id % chain) {
 		ring->fault = "used an id that is no command's";
 		return -EPROTO;

@@ -42,7 +42,6 @@ static void give_slot(struct vdpr_ring *ring, uint16_t slot)
 int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		  uint32_t token)
 {
-	unsigned int tail;
 	uint16_t slot;
 
 	if (!ring->n_free)
@@ -51,8 +50,7 @@ int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 	ring->token[slot] = token;
 	ring->in_len[slot] = buf->in_len;
 	ring->busy[slot] = true;
-	tail = (unsigned int)ring->order_head + ring->outstanding++;
-	ring->order[tail % ring->capacity] = slot;
+	ring->outstanding++;
 	ring->format.ops->add(ring, buf, slot);
 	return 0;
 }
@@ -78,20 +76,10 @@ static int finish_slot(struct vdpr_ring *ring, uint16_t slot, uint32_t *token)
 	ring->busy[slot] = false;
 	give_slot(ring, slot);
 	ring->outstanding--;
-	ring->order_head = (uint16_t)((ring->order_head + 1) % ring->capacity);
+	ring->oldest = (uint16_t)((ring->oldest + 1) % ring->capacity);
 	ring->format.ops->skip_used(ring);
 	*token = ring->token[slot];
 	return 1;
-}
-
-/* How many of the oldest commands a used entry covers that names @slot. */
-static uint16_t batch_of(const struct vdpr_ring *ring, uint16_t slot)
-{
-	for (unsigned int i = 0; i < ring->outstanding; i++)
-		if (ring->order[(ring->order_head + i) % ring->capacity] ==
-		    slot)
-			return (uint16_t)(i + 1);
-	return 0;
 }
 
 /*
@@ -101,11 +89,13 @@ static uint16_t batch_of(const struct vdpr_ring *ring, uint16_t slot)
 static int next_in_order(struct vdpr_ring *ring, uint16_t slot, uint32_t *token,
 			 uint32_t *len)
 {
+	unsigned int ahead = (unsigned int)slot + ring->capacity - ring->oldest;
+
 	if (!ring->batch) {
-		ring->batch = batch_of(ring, slot);
+		ring->batch = (uint16_t)(ahead % ring->capacity + 1);
 		ring->batch_len = *len;
 	}
-	slot = ring->order[ring->order_head];
+	slot = ring->oldest;
 	*len = --ring->batch ? ring->in_len[slot] : ring->batch_len;
 	return finish_slot(ring, slot, token);
 }

@@ -85,10 +85,9 @@ struct vdpr_ring {
 	uint32_t token[VDPR_RING_MAX];	/* of the caller, by slot */
 	uint32_t in_len[VDPR_RING_MAX]; /* by slot */
 	bool busy[VDPR_RING_MAX];
-	/* IN_ORDER: slots in the order they were added, and how many of them the
-	 * last used entry covers. */
-	uint16_t order[VDPR_RING_MAX];
-	uint16_t order_head;
+	/* IN_ORDER: the oldest slot that is out, and how many from it on the last
+	 * used entry covers. Slots come back in order, so they are cyclic. */
+	uint16_t oldest;
 	uint16_t batch;
 	uint32_t batch_len;
 	/* Split: free-running. Packed: place in the ring. */
@@ -153,6 +152,14 @@ static inline uint16_t vdpr_load_le16(const void *p)
 	uint16_t raw = __atomic_load_n((const uint16_t *)p, __ATOMIC_SEQ_CST);
 
 	return vdpr_get_le16(&raw);
+}
+
+/* The same for a field of 32 bits: what was checked is what is used. */
+static inline uint32_t vdpr_load_le32(const void *p)
+{
+	uint32_t raw = __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
+
+	return vdpr_get_le32(&raw);
 }
 
 /*

@@ -39,14 +39,26 @@ static char *link_base_at(const char *dir, const char *name)
 }
 
 /*
- * The parent's driver is the key of the quirk table. vdpa_sim's parent is a
- * bare device without one: there the parent's own name ("vdpasim_net") serves.
+ * The parent's driver is the key of the quirk table. A parent without a driver
+ * goes by its class (VDUSE: "vduse"); vdpa_sim's devices have no parent at all.
  */
 static char *parent_driver(const char *dir)
 {
 	char *driver = link_base_at(dir, "../driver");
 
-	return driver ? driver : link_base_at(dir, "..");
+	return driver ? driver : link_base_at(dir, "../subsystem");
+}
+
+/* Name of the parent device; "/sys/devices" itself is none. */
+static char *parent_name(const char *dir)
+{
+	char *name = link_base_at(dir, "..");
+
+	if (name && !strcmp(name, "devices")) {
+		free(name);
+		return NULL;
+	}
+	return name;
 }
 
 void vdpr_sysfs_identify(dev_t rdev, char **vdpa, char **driver)
@@ -146,10 +158,10 @@ static int list_one(const char *name, vdpr_list_fn fn, void *data)
 	/* ".." must mean the parent device, not the folder of links. */
 	if (!realpath(dir, real))
 		return -errno;
-	parent = link_base_at(real, "..");
+	parent = parent_name(real);
 	driver = parent_driver(real);
 	bound = link_base_at(real, "driver");
-	mgmtdev = mgmtdev_name(real, or_empty(parent));
+	mgmtdev = parent ? mgmtdev_name(real, parent) : NULL;
 	if (find_chardev(real, &chardev))
 		chardev = NULL;
 	entry.name = name;

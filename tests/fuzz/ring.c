@@ -45,6 +45,7 @@ static void step_add(struct world *w)
 	const struct vdpr_ring_buf buf = { 0x1000, 9, 0x2000, LEN_WHOLE };
 	struct vdpr_ring *r = &w->ring;
 	uint32_t token = w->next_token;
+	uint16_t slot = r->free_slot[r->free_head];
 
 	if (vdpr_ring_add(r, &buf, token)) {
 		FUZZ_CHECK(w->n_out == r->capacity);
@@ -52,10 +53,7 @@ static void step_add(struct world *w)
 	}
 	FUZZ_CHECK(w->n_out < r->capacity);
 	w->next_token++;
-	w->out[w->n_out++] = (struct out){
-		token, r->order[(r->order_head + w->n_out - 1) % r->capacity],
-		false
-	};
+	w->out[w->n_out++] = (struct out){ token, slot, false };
 }
 
 static void step_publish(struct world *w)
