@@ -144,8 +144,13 @@ $(traffic): $(traffic_obj) $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(traffic_obj) $(static_lib) $(cjson_libs)
 
+vdpa_ask := $(B)/tests/lab/vdpa-ask
+$(vdpa_ask): $(vdpa_ask).o $(nl_obj)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(nl_libs)
+
 .PHONY: tests
-tests: $(test_bin) $(test_prog) $(traffic)
+tests: $(test_bin) $(test_prog) $(traffic) $(vdpa_ask)
 
 # Rewritten whenever the folders differ from those of the last time.
 .PHONY: FORCE
@@ -340,4 +345,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(vdpa_ask).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

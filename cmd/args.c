@@ -21,13 +21,11 @@ static const struct later {
 	{ "run", NULL },
 	{ "list", "--qemu-stream" },
 	{ "save", "--control" },
-	{ "save", "--vdpa" },
 	{ "save", "--qmp" },
 	{ "save", "--qemu-stream" },
 	{ "save", "--ch-snapshot" },
 	{ "save", "--netdev" },
 	{ "save", "--all-vlans" },
-	{ "load", "--timeline" },
 	{ "load", "--control" },
 };
 

@@ -204,6 +204,24 @@ int input_side(struct cli *cli, const char *word, struct vdpr_state **out);
 int input_origin(struct cli *cli, struct vdpr_state *state, const char *kind,
 		 const char *name);
 
+/* ----------------------------------------------------------------- netlink */
+
+struct vdpa_nl;
+struct netlink_error;
+
+/* Connects to the kernel's vdpa netlink. Return: as vdpa_nl_open(). */
+int vdpa_open(struct vdpa_nl **out, struct netlink_error *error);
+
+/* Says what netlink could not do. Return: the exit code. */
+int vdpa_fail(struct cli *cli, const struct netlink_error *error);
+
+/* Judges the NAME of --vdpa. Return: 0 or an exit code. */
+int vdpa_check_name(struct cli *cli, const char *name);
+
+/* What netlink tells of a device, as a state; does not open it.
+ * Return: 0 or an exit code. */
+int vdpa_state(struct cli *cli, const char *name, struct vdpr_state **out);
+
 /* ------------------------------------------------------------------ output */
 
 /* Adds a file's or a device's text to the output, made safe for a terminal. */
@@ -235,6 +253,10 @@ int out_flush(struct cli *cli);
 
 /* Writes all bytes to a descriptor. Return: 0 or -errno. */
 int out_write(int fd, const char *text, size_t len);
+
+/* Descriptor that a path such as "-", /dev/stdout or /dev/fd/63 stands for, or
+ * -1. They are symbolic links, which the library would replace by a file. */
+int out_descriptor(const char *path);
 
 /* Something that was done or is worth knowing, on standard error; not with -q. */
 void note(const struct cli *cli, const char *fmt, ...) VDPR_PRINTF(2, 3);

@@ -176,8 +176,9 @@ int input_check(struct cli *cli, const char *word)
  * the same. */
 static const char busy_cure[] =
 	"another process holds it, most likely a VMM (vdpa-restore list shows "
-	"which); without opening it, save takes the state from a --transcript of "
-	"the control commands that the VMM recorded";
+	"which); without opening it, save takes what the kernel tells with --vdpa, "
+	"and the rest from a --transcript of the control commands that the VMM "
+	"recorded";
 
 int input_open(struct cli *cli, const char *word, struct vdpr_dev **out)
 {

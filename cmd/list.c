@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* list: the vdpa devices of this machine and who holds them. */
+/* list: vdpa devices, who holds them, and the devices that make them. */
 #include "cmd/cmd.h"
 
 #include <ctype.h>
@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "netlink/vdpa.h"
 
 static const struct option_info list_options[] = { { 0 } };
 
@@ -113,20 +115,129 @@ static cJSON *find_openers(const char *chardev)
 	return cJSON_CreateNull();
 }
 
+/* ---------------------------------------------------------------- netlink */
+
+/* A list in the making. */
+struct listing {
+	struct cli *cli;
+	struct vdpa_nl *nl; /* NULL: netlink cannot be asked */
+	cJSON *devices;
+};
+
+/* Once the kernel has not answered it will not answer the next time either. */
+static void give_up_netlink(struct listing *l)
+{
+	vdpa_nl_close(l->nl);
+	l->nl = NULL;
+}
+
+static void add_features(cJSON *object, const char *key, bool known,
+			 uint64_t features)
+{
+	const struct vdpr_features f = { { features, 0 } };
+	char hex[FEATURES_TEXT];
+
+	out_features_hex(&f, hex);
+	json_add_text(object, key, known ? hex : NULL);
+}
+
+/* What the guest's driver acknowledged, while it is in force. */
+static void add_negotiated(struct listing *l, cJSON *object, const char *name)
+{
+	struct vdpa_config config = { 0 };
+	struct netlink_error error;
+	int err = 0;
+
+	if (l->nl)
+		err = vdpa_nl_config(l->nl, name, &config, &error);
+	/* Of devices that are not for network some kernels tell nothing. */
+	if (err && err != -EOPNOTSUPP)
+		note(l->cli, "%s", error.text);
+	if (err == -ETIMEDOUT)
+		give_up_netlink(l);
+	add_features(object, "negotiated", config.has & VDPA_CONFIG_NEGOTIATED,
+		     config.negotiated);
+}
+
+static void add_classes(cJSON *object, uint64_t classes)
+{
+	static const char *const names[64] = { [1] = "net", [2] = "block" };
+	cJSON *array = cJSON_AddArrayToObject(object, "classes");
+	char text[16];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!(classes >> i & 1))
+			continue;
+		snprintf(text, sizeof(text), "virtio_%u", i);
+		cJSON_AddItemToArray(
+			array, cJSON_CreateString(names[i] ? names[i] : text));
+	}
+}
+
+static void add_mgmtdev(cJSON *array, const struct vdpa_mgmtdev *m)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "name", m->name);
+	add_classes(object, m->classes);
+	add_features(object, "features", m->has_features, m->features);
+	if (m->has_max_vqs)
+		cJSON_AddNumberToObject(object, "max_vqs", m->max_vqs);
+	else
+		cJSON_AddNullToObject(object, "max_vqs");
+	cJSON_AddItemToArray(array, object);
+}
+
+/* Return: an array; null where there may be some that could not be seen. */
+static cJSON *find_mgmtdevs(const struct listing *l)
+{
+	_cleanup_free_ struct vdpa_mgmtdev *list = NULL;
+	struct netlink_error error;
+	cJSON *array;
+	size_t n = 0;
+
+	if (!l->nl) /* without the module there are none */
+		return access("/sys/bus/vdpa", F_OK) < 0 ? cJSON_CreateArray()
+							 : cJSON_CreateNull();
+	if (vdpa_nl_mgmtdevs(l->nl, &list, &n, &error) < 0) {
+		note(l->cli, "%s", error.text);
+		return cJSON_CreateNull();
+	}
+	array = cJSON_CreateArray();
+	for (size_t i = 0; i < n; i++)
+		add_mgmtdev(array, &list[i]);
+	return array;
+}
+
+/* ---------------------------------------------------------------- devices */
+
+/* sysfs does not show where every device comes from: the simulator's has no
+ * parent there. */
+static void add_mgmtdev_name(const struct listing *l, cJSON *object,
+			     const struct vdpr_list_entry *entry)
+{
+	struct vdpa_device device;
+
+	if (l->nl && vdpa_nl_device(l->nl, entry->name, &device, NULL) == 0)
+		json_add_text(object, "mgmtdev", device.mgmtdev);
+	else
+		json_add_text(object, "mgmtdev", entry->mgmtdev);
+}
+
 static int add_device(void *data, const struct vdpr_list_entry *entry)
 {
+	struct listing *l = data;
 	cJSON *object = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(object, "name", entry->name);
 	json_add_text(object, "parent", entry->parent);
 	json_add_text(object, "driver", entry->driver);
 	json_add_text(object, "bound", entry->bound);
-	json_add_text(object, "mgmtdev", entry->mgmtdev);
+	add_mgmtdev_name(l, object, entry);
 	json_add_text(object, "char", entry->chardev);
 	cJSON_AddItemToObject(object, "openers", find_openers(entry->chardev));
-	/* Only netlink tells, and this version does not speak it. */
-	cJSON_AddNullToObject(object, "negotiated");
-	cJSON_AddItemToArray(data, object);
+	add_negotiated(l, object, entry->name);
+	cJSON_AddItemToArray(l->devices, object);
 	return 0;
 }
 
@@ -151,12 +262,12 @@ static void print_openers(FILE *to, const cJSON *openers)
 static void print_table(FILE *to, const cJSON *devices)
 {
 	static const char *const columns[] = { "name", "driver", "bound",
-					       "char" };
-	static const int width[] = { 16, 14, 12, 20 };
+					       "char", "negotiated" };
+	static const int width[] = { 16, 14, 12, 20, 18 };
 	const cJSON *device;
 
-	fprintf(to, "%-16s %-14s %-12s %-20s %s\n", "NAME", "DRIVER", "BOUND",
-		"CHARDEV", "OPENERS");
+	fprintf(to, "%-16s %-14s %-12s %-20s %-18s %s\n", "NAME", "DRIVER",
+		"BOUND", "CHARDEV", "NEGOTIATED", "OPENERS");
 	cJSON_ArrayForEach(device, devices)
 	{
 		for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
@@ -169,27 +280,73 @@ static void print_table(FILE *to, const cJSON *devices)
 	}
 }
 
+static void print_mgmtdevs(FILE *to, const cJSON *mgmtdevs)
+{
+	const cJSON *one;
+
+	fprintf(to, "%-32s %-7s %s\n", "MGMTDEV", "MAX_VQS", "FEATURES");
+	cJSON_ArrayForEach(one, mgmtdevs)
+	{
+		const char *features = json_text(one, "features");
+
+		fprintf(to, "%-32s %-7.0f %s\n", json_text(one, "name"),
+			json_number(one, "max_vqs"),
+			*features ? features : "-");
+	}
+}
+
+static void print_tables(FILE *to, const cJSON *devices, const cJSON *mgmtdevs)
+{
+	bool both = cJSON_GetArraySize(devices) > 0 &&
+		    cJSON_GetArraySize(mgmtdevs) > 0;
+
+	if (cJSON_GetArraySize(devices) > 0)
+		print_table(to, devices);
+	if (both)
+		fputc('\n', to);
+	if (cJSON_GetArraySize(mgmtdevs) > 0)
+		print_mgmtdevs(to, mgmtdevs);
+}
+
+/* Without netlink, sysfs still has the devices. */
+static struct vdpa_nl *try_netlink(const struct cli *cli)
+{
+	struct netlink_error error;
+	struct vdpa_nl *nl = NULL;
+
+	if (vdpa_open(&nl, &error) < 0)
+		note(cli,
+		     "%s; so management devices and negotiated features are "
+		     "not known",
+		     error.text);
+	return nl;
+}
+
 static int list_run(struct cli *cli, const struct args *args)
 {
+	struct listing l = { .cli = cli };
 	cJSON *object = cJSON_CreateObject();
-	cJSON *devices;
+	cJSON *mgmtdevs;
+	int err;
 
 	(void)args;
 	cli->stage = "list";
 	cJSON_AddNumberToObject(object, "exit", 0);
-	devices = cJSON_AddArrayToObject(object, "devices");
-	if (vdpr_dev_list(cli->ctx, add_device, devices) < 0) {
+	l.devices = cJSON_AddArrayToObject(object, "devices");
+	l.nl = try_netlink(cli);
+	err = vdpr_dev_list(cli->ctx, add_device, &l);
+	mgmtdevs = find_mgmtdevs(&l);
+	cJSON_AddItemToObject(object, "mgmtdevs", mgmtdevs);
+	vdpa_nl_close(l.nl);
+	if (err < 0) {
 		cJSON_Delete(object);
 		return fail_ctx(cli);
 	}
-	if (!cJSON_GetArraySize(devices))
+	if (!cJSON_GetArraySize(l.devices))
 		note(cli, "no vdpa devices on this machine");
-	if (cli->json) {
-		cJSON_AddArrayToObject(object, "mgmtdevs");
+	if (cli->json)
 		return out_json(cli, 0, object);
-	}
-	if (cJSON_GetArraySize(devices) > 0)
-		print_table(cli->out, devices);
+	print_tables(cli->out, l.devices, mgmtdevs);
 	cJSON_Delete(object);
 	return 0;
 }

@@ -50,7 +50,8 @@ static void print_ack(FILE *to, const cJSON *item)
 		fputs("ok           ", to);
 	else
 		fprintf(to, "REFUSED (%3d)", ack->valueint);
-	fprintf(to, " %6.0f us  ", json_number(item, "usec"));
+	fprintf(to, " %6.0f us %5zu bytes  ", json_number(item, "usec"),
+		strlen(json_text(item, "data")) / 2 + 2);
 }
 
 static int print_commands(struct cli *cli, const cJSON *commands)

@@ -18,12 +18,16 @@ static const struct option_info load_options[] = {
 	  "refuse even if only a feature of the VMM's own is missing" },
 	{ "--hold", NULL, NULL, NULL,
 	  "keep the device open until a signal comes" },
+	{ "--timeline", NULL, "FILE", NULL,
+	  "draw what happened when: .svg, else JSON for Perfetto" },
 	{ 0 },
 };
 
 /* What the words and options of one load come to. */
 struct load {
 	const char *file, *dev;
+	const char *timeline; /* file to draw to, or NULL */
+	bool hold;
 	struct vdpr_restore_opts opts;
 	const char **warn; /* sections, freed */
 };
@@ -142,6 +146,18 @@ static unsigned int parse_flags(const struct args *args)
 	return flags;
 }
 
+/* Standard output has the report, and only one thing has room there. */
+static int parse_timeline(struct cli *cli, const struct args *args,
+			  struct load *load)
+{
+	load->timeline = args_value(args, "--timeline");
+	if (!load->timeline || out_descriptor(load->timeline) != STDOUT_FILENO)
+		return 0;
+	return fail(cli, VDPR_CAUSE_USAGE, "name a file",
+		    "load: --timeline %s: standard output has the report",
+		    load->timeline);
+}
+
 static int parse(struct cli *cli, const struct args *args, struct load *load)
 {
 	uint64_t timeout;
@@ -151,6 +167,8 @@ static int parse(struct cli *cli, const struct args *args, struct load *load)
 	if (!code)
 		code = parse_warn(cli, args, load);
 	if (!code)
+		code = parse_timeline(cli, args, load);
+	if (!code)
 		code = input_check_file(cli, args->words[0]);
 	if (!code)
 		code = input_check_dev(cli, args->words[1]);
@@ -158,6 +176,7 @@ static int parse(struct cli *cli, const struct args *args, struct load *load)
 		return code;
 	load->file = args->words[0];
 	load->dev = args->words[1];
+	load->hold = args_has(args, "--hold");
 	load->opts.flags = parse_flags(args);
 	cli->deadline = cli->start + timeout;
 	load->opts.deadline = cli->deadline;
@@ -205,9 +224,41 @@ static int print_report(struct cli *cli, const struct vdpr_report *report)
 	return load_print_report(cli, text);
 }
 
+/* Draws to a descriptor, which is no file to be replaced. */
+static int draw_to_fd(struct cli *cli, const struct load *load,
+		      const struct vdpr_report *report, int fd)
+{
+	_cleanup_free_ char *text = NULL;
+	int rc = vdpr_report_timeline(cli->ctx, report, VDPR_TIMELINE_JSON,
+				      &text);
+
+	if (rc < 0)
+		return fail_ctx(cli);
+	rc = out_write(fd, text, strlen(text));
+	return rc < 0 ? fail(cli, VDPR_CAUSE_OTHER, NULL, "%s: write: %s",
+			     load->timeline, strerror(-rc))
+		      : 0;
+}
+
+static int draw(struct cli *cli, const struct load *load,
+		const struct vdpr_report *report)
+{
+	int fd = load->timeline ? out_descriptor(load->timeline) : -1;
+
+	if (!load->timeline)
+		return 0;
+	cli->stage = "timeline";
+	if (fd >= 0)
+		return draw_to_fd(cli, load, report, fd);
+	if (vdpr_report_write_timeline(cli->ctx, report, load->timeline) < 0)
+		return fail_ctx(cli);
+	return 0;
+}
+
 /* The error comes before the report, whose printing uses the context again. With
  * --json the report is the answer: it has the error itself. */
-static int fail_restore(struct cli *cli, const struct vdpr_report *report)
+static int fail_restore(struct cli *cli, const struct load *load,
+			const struct vdpr_report *report)
 {
 	bool wanted = report && (cli->json || cli->verbose);
 	int code;
@@ -217,7 +268,20 @@ static int fail_restore(struct cli *cli, const struct vdpr_report *report)
 	code = fail_ctx(cli);
 	if (wanted)
 		print_report(cli, report);
+	/* A second failure is said, but the first one decides. */
+	if (report)
+		(void)draw(cli, load, report);
 	return code;
+}
+
+/* With --json there is one answer: an error if the picture failed. */
+static int report_success(struct cli *cli, const struct load *load,
+			  const struct vdpr_report *report)
+{
+	int drawn = draw(cli, load, report);
+	int code = drawn && cli->json ? 0 : print_report(cli, report);
+
+	return code ? code : drawn;
 }
 
 static int hold(struct cli *cli, const struct load *load)
@@ -235,7 +299,7 @@ static int hold(struct cli *cli, const struct load *load)
 }
 
 static int restore(struct cli *cli, const struct load *load,
-		   const struct vdpr_state *state, bool wants_hold)
+		   const struct vdpr_state *state)
 {
 	_cleanup_report_ struct vdpr_report *report = NULL;
 	_cleanup_dev_ struct vdpr_dev *dev = NULL;
@@ -244,11 +308,11 @@ static int restore(struct cli *cli, const struct load *load,
 	if (code)
 		return code;
 	if (vdpr_restore_run(cli->ctx, dev, state, &load->opts, &report) < 0)
-		return fail_restore(cli, report);
-	code = print_report(cli, report);
+		return fail_restore(cli, load, report);
+	code = report_success(cli, load, report);
 	if (code)
 		return code;
-	if (wants_hold)
+	if (load->hold)
 		return hold(cli, load);
 	note(cli,
 	     "%s: a rehearsal: the device is reset, and this state gone, "
@@ -268,7 +332,7 @@ static int load_run(struct cli *cli, const struct args *args)
 	if (!code)
 		code = read_state(cli, &load, &state);
 	if (!code)
-		code = restore(cli, &load, state, args_has(args, "--hold"));
+		code = restore(cli, &load, state);
 	if (cli->signals >= 0)
 		close(cli->signals);
 	free(load.warn);

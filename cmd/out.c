@@ -132,6 +132,27 @@ int out_write(int fd, const char *text, size_t len)
 	return 0;
 }
 
+int out_descriptor(const char *path)
+{
+	static const char *const prefixes[] = { "/dev/fd/", "/proc/self/fd/" };
+	unsigned long fd;
+	char *end;
+
+	if (!strcmp(path, "-") || !strcmp(path, "/dev/stdout"))
+		return STDOUT_FILENO;
+	if (!strcmp(path, "/dev/stderr"))
+		return STDERR_FILENO;
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t len = strlen(prefixes[i]);
+
+		if (strncmp(path, prefixes[i], len) != 0)
+			continue;
+		fd = strtoul(path + len, &end, 10);
+		return path[len] && !*end && fd < 1u << 20 ? (int)fd : -1;
+	}
+	return -1;
+}
+
 int out_flush(struct cli *cli)
 {
 	int rc;

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 static const struct option_info save_options[] = {
+	{ "--vdpa", NULL, "NAME", NULL,
+	  "source: what netlink tells of a device, in use or not" },
 	{ "--device", NULL, "DEV", NULL,
 	  "source: what a device tells of itself; resets it" },
 	{ "--transcript", NULL, "FILE", NULL,
@@ -18,28 +20,49 @@ static const struct option_info save_options[] = {
 	{ 0 },
 };
 
-/* One --device or --transcript. */
+static int check_transcript(struct cli *cli, const char *path);
+static int read_transcript(struct cli *cli, const char *path,
+			   struct vdpr_state **out);
+
+/*
+ * In the order in which they are read: files before devices, so that none is
+ * reset for the sake of a file that is bad, and what looks at a device before
+ * what resets it.
+ */
+static const struct source_kind {
+	const char *name; /* of the option, and in "origin" */
+	int (*check)(struct cli *cli, const char *name);
+	int (*read)(struct cli *cli, const char *name, struct vdpr_state **out);
+} kinds[] = {
+	{ "transcript", check_transcript, read_transcript },
+	{ "vdpa", vdpa_check_name, vdpa_state },
+	{ "device", input_check_dev, input_dev_state },
+};
+
+/* One of these options. */
 struct source {
-	const char *kind; /* "device", "transcript" */
+	const struct source_kind *kind;
 	const char *name;
 };
 
 static bool get_source(const struct arg_option *option, struct source *out)
 {
-	if (strcmp(option->info->name, "--device") != 0 &&
-	    strcmp(option->info->name, "--transcript") != 0)
-		return false;
-	out->kind = option->info->name + 2;
-	out->name = option->value;
-	return true;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(option->info->name + 2, kinds[i].name) != 0)
+			continue;
+		out->kind = &kinds[i];
+		out->name = option->value;
+		return true;
+	}
+	return false;
 }
 
 /* Does a --prefer word name this source: "transcript:FILE" or its kind alone? */
 static bool is_preferred(const struct source *s, const char *word)
 {
-	size_t len = strlen(s->kind);
+	size_t len = strlen(s->kind->name);
 
-	if (strncmp(word, s->kind, len) != 0)
+	if (strncmp(word, s->kind->name, len) != 0)
 		return false;
 	return !word[len] ||
 	       (word[len] == ':' && !strcmp(word + len + 1, s->name));
@@ -58,7 +81,7 @@ static int find_preferred(struct cli *cli, const struct args *args, char **out)
 		if (!get_source(&args->options[i], &s) ||
 		    !is_preferred(&s, word))
 			continue;
-		if (asprintf(out, "%s:%s", s.kind, s.name) >= 0)
+		if (asprintf(out, "%s:%s", s.kind->name, s.name) >= 0)
 			return 0;
 		*out = NULL;
 		return fail_memory(cli);
@@ -78,20 +101,27 @@ static int check_sources(struct cli *cli, const struct args *args)
 		if (!get_source(&args->options[i], &s))
 			continue;
 		n++;
-		n_stdin += !strcmp(s.name, "-");
-		if (strcmp(s.kind, "device") != 0)
-			continue;
-		code = input_check_dev(cli, s.name);
+		n_stdin += s.kind->read == read_transcript &&
+			   !strcmp(s.name, "-");
+		code = s.kind->check(cli, s.name);
 		if (code)
 			return code;
 	}
 	if (!n)
-		return fail(cli, VDPR_CAUSE_USAGE,
-			    "give --transcript FILE or --device DEV",
-			    "save: no source given");
+		return fail(
+			cli, VDPR_CAUSE_USAGE,
+			"give --transcript FILE, --vdpa NAME or --device DEV",
+			"save: no source given");
 	if (n_stdin > 1)
 		return fail(cli, VDPR_CAUSE_USAGE, NULL,
 			    "save: standard input can be only one source");
+	return 0;
+}
+
+static int check_transcript(struct cli *cli, const char *path)
+{
+	(void)cli;
+	(void)path;
 	return 0;
 }
 
@@ -127,9 +157,9 @@ static int merge(struct cli *cli, struct vdpr_state **into,
 	return 0;
 }
 
-/* Files before devices: none is reset for the sake of a file that is bad. */
-static int read_sources(struct cli *cli, const struct args *args, bool devices,
-			const char *prefer, struct vdpr_state **into)
+static int read_sources(struct cli *cli, const struct args *args,
+			const struct source_kind *kind, const char *prefer,
+			struct vdpr_state **into)
 {
 	struct source s;
 	int code = 0;
@@ -137,11 +167,9 @@ static int read_sources(struct cli *cli, const struct args *args, bool devices,
 	for (size_t i = 0; !code && i < args->n_options; i++) {
 		struct vdpr_state *state = NULL;
 
-		if (!get_source(&args->options[i], &s) ||
-		    !strcmp(s.kind, "device") != devices)
+		if (!get_source(&args->options[i], &s) || s.kind != kind)
 			continue;
-		code = devices ? input_dev_state(cli, s.name, &state)
-			       : read_transcript(cli, s.name, &state);
+		code = kind->read(cli, s.name, &state);
 		if (code)
 			vdpr_state_free(state);
 		else
@@ -176,33 +204,10 @@ static int fail_output(struct cli *cli, const char *name, int err)
 		    strerror(err));
 }
 
-/* Descriptor that a path such as /dev/stdout or /dev/fd/63 stands for, or -1.
- * They are symbolic links, which the library would replace by a file. */
-static int path_descriptor(const char *path)
-{
-	static const char *const prefixes[] = { "/dev/fd/", "/proc/self/fd/" };
-	unsigned long fd;
-	char *end;
-
-	if (!strcmp(path, "-") || !strcmp(path, "/dev/stdout"))
-		return STDOUT_FILENO;
-	if (!strcmp(path, "/dev/stderr"))
-		return STDERR_FILENO;
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		size_t len = strlen(prefixes[i]);
-
-		if (strncmp(path, prefixes[i], len) != 0)
-			continue;
-		fd = strtoul(path + len, &end, 10);
-		return path[len] && !*end && fd < 1u << 20 ? (int)fd : -1;
-	}
-	return -1;
-}
-
 static int write_state(struct cli *cli, const struct vdpr_state *state,
 		       const char *path, const char *text, size_t len)
 {
-	int fd = path_descriptor(path);
+	int fd = out_descriptor(path);
 	int rc;
 
 	cli->stage = "write";
@@ -253,10 +258,8 @@ static int save_run(struct cli *cli, const struct args *args)
 
 	if (!code)
 		code = find_preferred(cli, args, &prefer);
-	if (!code)
-		code = read_sources(cli, args, false, prefer, &state);
-	if (!code)
-		code = read_sources(cli, args, true, prefer, &state);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && !code; i++)
+		code = read_sources(cli, args, &kinds[i], prefer, &state);
 	if (code)
 		return code;
 	return finish(cli, state, path ? path : "-");
@@ -265,7 +268,7 @@ static int save_run(struct cli *cli, const struct args *args)
 const struct command cmd_save = {
 	.name = "save",
 	.synopsis =
-		"{--device DEV | --transcript FILE}... [-o FILE] [--prefer SOURCE]",
+		"{--vdpa NAME | --device DEV | --transcript FILE}... [-o FILE] [--prefer SOURCE]",
 	.summary = "Writes a state file from what sources know",
 	.options = save_options,
 	.run = save_run,

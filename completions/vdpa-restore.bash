@@ -11,8 +11,8 @@ _vdpa_restore_command() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		--device | --transcript | --prefer | --output | -o | --timeout | \
-			--warn | --enable-after-driver-ok | --unknown)
+		--vdpa | --device | --transcript | --prefer | --output | -o | --timeout | \
+			--warn | --enable-after-driver-ok | --unknown | --timeline)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
 				i=$((i + 1))
 			fi
@@ -38,12 +38,19 @@ _vdpa_restore_devices() {
 	done
 }
 
+_vdpa_restore_names() {
+	local path
+	for path in /sys/bus/vdpa/devices/*; do
+		[[ -e $path ]] && printf '%s\n' "${path##*/}"
+	done
+}
+
 _vdpa_restore_options() {
 	case $1 in
-	save) printf '%s' '--device --transcript --prefer --output -o' ;;
+	save) printf '%s' '--vdpa --device --transcript --prefer --output -o' ;;
 	load)
 		printf '%s' '--timeout --enable-after-driver-ok --unknown' \
-			' --warn --strict-features --hold'
+			' --warn --strict-features --hold --timeline'
 		;;
 	diff) printf '%s' '--rings' ;;
 	help) printf '%s' '--list' ;;
@@ -58,9 +65,10 @@ _vdpa_restore_value() {
 	--warn) printf '%s' \
 		'mac rx_mode vlan mq rss hash_report offloads coalescing' ;;
 	--device) _vdpa_restore_devices ;;
-	--prefer) printf '%s' 'transcript device' ;;
+	--vdpa) _vdpa_restore_names ;;
+	--prefer) printf '%s' 'transcript vdpa device' ;;
 	--timeout) ;;
-	--transcript | --output | -o) printf '%s' '@files' ;;
+	--transcript | --output | -o | --timeline) printf '%s' '@files' ;;
 	*) return 1 ;;
 	esac
 }

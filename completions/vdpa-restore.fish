@@ -11,6 +11,12 @@ function __vdpa_restore_devices
     end
 end
 
+function __vdpa_restore_names
+    for path in /sys/bus/vdpa/devices/*
+        string replace -r '.*/' '' $path
+    end
+end
+
 set -l commands list show save plan load diff transcript help
 
 complete -c vdpa-restore -f
@@ -40,8 +46,9 @@ complete -c vdpa-restore -n '__fish_seen_subcommand_from transcript' -F
 
 set -l save '__fish_seen_subcommand_from save'
 complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices)' -d 'What a device tells of itself'
+complete -c vdpa-restore -n $save -l vdpa -x -a '(__vdpa_restore_names)' -d 'What netlink tells of a device'
 complete -c vdpa-restore -n $save -l transcript -r -F -d 'Control commands that a device was given'
-complete -c vdpa-restore -n $save -l prefer -x -a 'transcript device' -d 'The source that is right'
+complete -c vdpa-restore -n $save -l prefer -x -a 'transcript vdpa device' -d 'The source that is right'
 complete -c vdpa-restore -n $save -s o -l output -r -F -d 'File to write'
 
 set -l load '__fish_seen_subcommand_from load'
@@ -51,5 +58,6 @@ complete -c vdpa-restore -n $load -l unknown -x -a 'refuse default' -d 'What the
 complete -c vdpa-restore -n $load -l warn -x -a 'mac rx_mode vlan mq rss hash_report offloads coalescing' -d 'Only warn of refusals'
 complete -c vdpa-restore -n $load -l strict-features -d 'Refuse where a feature of the VMM lacks'
 complete -c vdpa-restore -n $load -l hold -d 'Keep the device open until a signal'
+complete -c vdpa-restore -n $load -l timeline -r -F -d 'Draw what happened when'
 
 complete -c vdpa-restore -n '__fish_seen_subcommand_from diff' -l rings -d 'Compare the rings too'

@@ -541,6 +541,7 @@ struct vdpr_restore_opts {
 	const char *const *warn; /* sections whose refused commands only warn */
 	size_t n_warn;
 	int cancel_fd; /* readable: give up with -ECANCELED. 0: none */
+	int config_fd; /* eventfd for config interrupts from the end on; 0: none */
 };
 
 /** vdpr_restore_check() - stages 1 and 2: would this state fit this device?
@@ -575,6 +576,30 @@ VDPR_API int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
  */
 VDPR_API int vdpr_report_format(struct vdpr_ctx *ctx,
 				const struct vdpr_report *report, char **out);
+
+enum vdpr_timeline_format {
+	/* Trace events, for Perfetto and the like: {"traceEvents": [...]} */
+	VDPR_TIMELINE_JSON,
+	VDPR_TIMELINE_SVG, /* one self-contained picture */
+};
+
+/** vdpr_report_timeline() - a report as a picture of what happened when.
+ * @out: stages, commands, the moment the data queues open; ends in a newline and
+ *       NUL; freed by the caller with free().
+ * Return: 0, -EINVAL (no such format), -ENOMEM.
+ */
+VDPR_API int vdpr_report_timeline(struct vdpr_ctx *ctx,
+				  const struct vdpr_report *report,
+				  enum vdpr_timeline_format format, char **out);
+
+/** vdpr_report_write_timeline() - write such a picture to a file.
+ * @path: an SVG if it ends in ".svg", else JSON; written as by
+ *        vdpr_state_write().
+ * Return: 0 or the errno of the call that failed.
+ */
+VDPR_API int vdpr_report_write_timeline(struct vdpr_ctx *ctx,
+					const struct vdpr_report *report,
+					const char *path);
 
 /** vdpr_report_free() - free a report. @report: may be NULL. */
 VDPR_API void vdpr_report_free(struct vdpr_report *report);

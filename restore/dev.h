@@ -37,7 +37,9 @@ struct vdpr_dev {
 	char *driver; /* driver of the parent, or NULL: key of the quirk table */
 	unsigned int kernel; /* of that driver, as KERNEL_VERSION() packs it */
 	bool owned;	     /* SET_OWNER is done */
-	uint64_t acked;	     /* backend features acknowledged by the caller */
+	bool foreign;	     /* the descriptor is the caller's and lives on */
+	int owner;	/* process that did it; 0: the caller says it is done */
+	uint64_t acked; /* backend features acknowledged by the caller */
 	struct vdpr_dev_counts counts;
 	struct vdpr_cvq *cvq; /* memory of the last restore, freed by close */
 };
@@ -47,6 +49,10 @@ struct vdpr_dev {
 /* Every call of the library goes through these two: they count. */
 int vdpr_dev_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg);
 int vdpr_dev_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg);
+
+/* SET_STATUS(0), and the caller's own mappings set again in the parent where the
+ * reset dropped them. Return: 0 or -errno. */
+int vdpr_dev_reset(struct vdpr_dev *dev);
 
 /* Implementations. @name is the whole DEV word. */
 int vdpr_kernel_open(struct vdpr_ctx *ctx, const char *name, const char *path,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The restore engine: the table of stages, its runner, all or nothing. */
-#include "restore/engine.h"
+#include "restore/diagnose.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -32,17 +32,9 @@ static_assert(ARRAY_SIZE(stages) == VDPR_STAGE_COUNT, "every stage has code");
 
 int vdpr_run_call_failed(struct vdpr_run *run, const char *call, int err)
 {
-	enum vdpr_cause cause = VDPR_CAUSE_OTHER;
-
-	if (err == -EBUSY || err == -EPERM || err == -EACCES)
-		cause = VDPR_CAUSE_ACCESS;
-	vdpr_fail(run->ctx, cause, err, "%s: %s: %s", run->dev->name, call,
-		  strerror(-err));
-	if (err == -EPERM)
-		vdpr_cure(run->ctx, "only the process that did SET_OWNER may "
-				    "do this; the owner does not change by "
-				    "fork, exec or passing the descriptor");
-	return err;
+	vdpr_fail(run->ctx, vdpr_cause_of(err), err, "%s: %s: %s",
+		  run->dev->name, call, strerror(-err));
+	return vdpr_diagnose_call(run, call, err);
 }
 
 int vdpr_run_device_wrong(struct vdpr_run *run, const char *fmt, ...)
@@ -54,8 +46,12 @@ int vdpr_run_device_wrong(struct vdpr_run *run, const char *fmt, ...)
 	if (vasprintf(&text, fmt, args) < 0)
 		text = NULL;
 	va_end(args);
-	return vdpr_fail(run->ctx, VDPR_CAUSE_DEVICE, -EPROTO, "%s: %s",
-			 run->dev->name, text ? text : "device fault");
+	vdpr_fail(run->ctx, VDPR_CAUSE_DEVICE, -EPROTO, "%s: %s",
+		  run->dev->name, text ? text : "device fault");
+	vdpr_cure(run->ctx, "the device was reset; this is a fault of the "
+			    "device or its driver, the kernel log may say "
+			    "more");
+	return -EPROTO;
 }
 
 int vdpr_run_check_status(struct vdpr_run *run)
@@ -119,9 +115,12 @@ static int deadline_passed(struct vdpr_run *run)
 
 static int cancelled(struct vdpr_run *run)
 {
-	return vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED,
-			 "%s: %s: interrupted", run->dev->name,
-			 vdpr_stage_name[run->report->stage]);
+	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED, "%s: %s: interrupted",
+		  run->dev->name, vdpr_stage_name[run->report->stage]);
+	vdpr_cure(run->ctx, "%s",
+		  run->touched ? "the device was reset"
+			       : "the device was not touched");
+	return -ECANCELED;
 }
 
 /* ---------------------------------------------------------------- waiting */
@@ -145,13 +144,17 @@ static int check_limits(struct vdpr_run *run)
  * for it. */
 static int kick_again(struct vdpr_run *run)
 {
+	const struct vdpr_reason_kind kind = { "device", "device", "stall" };
 	int ret;
 
 	run->stall_at += VDPR_STALL_NSEC;
 	if (run->kicked_again)
 		return 0;
 	run->kicked_again = true;
-	vdpr_log(run->ctx, VDPR_LOG_INFO, "%s: no progress, kicking once more",
+	vdpr_reasons_add(&run->report->warnings, &kind, "", "", "",
+			 "no answer for a second: kicked once more");
+	vdpr_log(run->ctx, VDPR_LOG_WARNING,
+		 "%s: no answer for a second: kicked once more",
 		 run->dev->name);
 	ret = vdpr_cvq_kick(run->cvq);
 	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
@@ -182,6 +185,7 @@ static int wait_for_device(struct vdpr_run *run)
 		vdpr_eventfd_clear(run->cvq->call_fd);
 	if (fds[1].revents) {
 		vdpr_eventfd_clear(run->cvq->config_fd);
+		run->config_changed = true;
 		return vdpr_run_check_status(run);
 	}
 	if (!fds[0].revents && run->stall_at && vdpr_now() >= run->stall_at)
@@ -198,13 +202,15 @@ static int run_stage(struct vdpr_run *run, enum vdpr_stage stage)
 	int ret;
 
 	report->stage = stage;
+	report->stage_began[stage] = began;
 	report->n_stages = (unsigned int)stage + 1;
 	vdpr_log(run->ctx, VDPR_LOG_INFO, "%s: %s", run->dev->name,
 		 vdpr_stage_name[stage]);
 	do {
 		/* The stage first: it may find what came at the last moment. */
 		ret = stages[stage](run);
-		if (ret >= 0) {
+		/* A device that runs and is verified stays, late or not. */
+		if (ret > 0 || (!ret && stage != VDPR_STAGE_VERIFY)) {
 			int limit = check_limits(run);
 
 			if (limit)
@@ -224,8 +230,12 @@ static int run_stage(struct vdpr_run *run, enum vdpr_stage stage)
 static int run_stages(struct vdpr_run *run, enum vdpr_stage end)
 {
 	for (enum vdpr_stage stage = 0; stage < end; stage++) {
-		int ret = run_stage(run, stage);
+		int ret;
 
+		/* Without a control virtqueue there is nothing to replay. */
+		if (stage == VDPR_STAGE_REPLAY && !run->fit.has_cvq)
+			continue;
+		ret = run_stage(run, stage);
 		if (ret)
 			return ret;
 	}
@@ -240,22 +250,77 @@ void vdpr_run_undo(struct vdpr_run *run)
 		return;
 	/* Where even this fails, the close that follows resets; until then the
 	 * device may write, so the memory stays with the device's handle. */
-	if (vdpr_dev_set_status(dev, 0) || !run->cvq)
+	if (vdpr_dev_reset(dev) || !run->cvq)
 		return;
 	run->cvq = NULL;
 	vdpr_dev_drop_cvq(dev);
+}
+
+static const unsigned int known_flags =
+	VDPR_RESTORE_ASSUME_ENABLE | VDPR_RESTORE_UNKNOWN_DEFAULT |
+	VDPR_RESTORE_STRICT_FEATURES | VDPR_RESTORE_EMPTY_RINGS |
+	VDPR_RESTORE_DOORBELL;
+
+/* The caller's rings with the stride of the header that it was built with. */
+static int copy_rings(struct vdpr_run *run)
+{
+	const struct vdpr_restore_opts *opts = &run->opts;
+	const uint8_t *at = (const uint8_t *)opts->vrings;
+	size_t stride = opts->n_vrings ? opts->vrings[0].size : 0;
+
+	run->given = calloc(opts->n_vrings + 1, sizeof(*run->given));
+	if (!run->given)
+		return -ENOMEM;
+	for (size_t i = 0; i < opts->n_vrings; i++, at += stride) {
+		size_t size;
+
+		memcpy(&size, at, sizeof(size));
+		if (size != stride || size < sizeof(*run->given))
+			return -EINVAL;
+		memcpy(&run->given[i], at, sizeof(*run->given));
+	}
+	run->opts.vrings = run->given;
+	return 0;
+}
+
+static int take_opts(struct vdpr_run *run, const struct vdpr_restore_opts *opts)
+{
+	int ret;
+
+	if (opts && opts->size < sizeof(size_t) + sizeof(unsigned int))
+		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "options of %zu bytes: VDPR_INIT() is missing",
+				 opts->size);
+	if (opts)
+		memcpy(&run->opts, opts,
+		       opts->size < sizeof(run->opts) ? opts->size
+						      : sizeof(run->opts));
+	if (run->opts.flags & ~known_flags)
+		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "options: flags 0x%x are not known",
+				 run->opts.flags & ~known_flags);
+	ret = copy_rings(run);
+	if (ret == -ENOMEM)
+		return vdpr_fail_memory(run->ctx);
+	return ret ? vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, ret,
+			       "options: vrings of unequal or too small a "
+			       "size: VDPR_INIT() is missing")
+		   : 0;
 }
 
 static int begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
 		 struct vdpr_dev *dev, const struct vdpr_state *state,
 		 const struct vdpr_restore_opts *opts)
 {
+	int ret;
+
 	*run = (struct vdpr_run){ .ctx = ctx, .dev = dev, .state = state };
 	run->began = vdpr_now();
-	if (opts)
-		memcpy(&run->opts, opts,
-		       opts->size < sizeof(run->opts) ? opts->size
-						      : sizeof(run->opts));
+	ret = take_opts(run, opts);
+	if (ret) {
+		free(run->given);
+		return ret;
+	}
 	run->deadline = run->opts.deadline ? run->opts.deadline
 					   : run->began + DEFAULT_TIMEOUT;
 	run->calls_before = dev->counts;
@@ -263,6 +328,7 @@ static int begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
 	if (run->report)
 		run->report->device = strdup(dev->name);
 	if (!run->report || !run->report->device) {
+		free(run->given);
 		vdpr_report_free(run->report);
 		return vdpr_fail_memory(ctx);
 	}
@@ -288,8 +354,8 @@ static void finish(struct vdpr_run *run, int ret, struct vdpr_report **out)
 	/* Not the control virtqueue's yet. */
 	if (run->fit.doorbell)
 		munmap(run->fit.doorbell, (size_t)sysconf(_SC_PAGESIZE));
-	if (run->own_rings)
-		free(run->rings);
+	free(run->rings);
+	free(run->given);
 	if (out)
 		*out = report;
 	else

@@ -28,16 +28,19 @@ struct vdpr_run {
 	uint16_t cvq_num;
 	uint32_t cvq_asid;
 
+	struct vdpr_vring *given; /* copy of the caller's rings */
 	struct vdpr_vring *rings; /* data rings, as many as fit.n_queues */
-	bool own_rings;
 
-	size_t next;	     /* next command to post */
-	size_t n_done;	     /* used and judged */
-	size_t n_refused;    /* beyond repair by --warn */
-	uint64_t stall_at;   /* when to look without having been called */
-	bool kicked_again;   /* at the first such time, once a ring-full */
-	size_t row_end;	     /* of the commands that are being sent */
-	uint64_t kick_limit; /* kicks by then: one a ring-full */
+	bool config_changed;	 /* a config interrupt came */
+	bool prefilled;		 /* commands are shown, but not kicked yet */
+	unsigned int idle_spins; /* in a row that brought nothing */
+	size_t next;		 /* next command to post */
+	size_t n_done;		 /* used and judged */
+	size_t n_refused;	 /* beyond repair by --warn */
+	uint64_t stall_at;	 /* when to look without having been called */
+	bool kicked_again;	 /* at the first such time, once a ring-full */
+	size_t row_end;		 /* of the commands that are being sent */
+	uint64_t kick_limit;	 /* kicks by then: one a ring-full */
 };
 
 /* A device that has not moved for so long may have missed a kick, or we a call. */
@@ -64,6 +67,10 @@ int vdpr_run_device_wrong(struct vdpr_run *run, const char *fmt, ...)
 
 /* Has the device broken down (NEEDS_RESET, FAILED, DRIVER_OK gone)? */
 int vdpr_run_check_status(struct vdpr_run *run);
+
+/* Shows the first ring-full of commands without a kick: 3.1.1 allows that before
+ * DRIVER_OK, so that it costs nothing of the time after it. */
+void vdpr_run_prefill(struct vdpr_run *run);
 
 /* SET_VRING_ENABLE(1) of one queue. */
 int vdpr_run_enable(struct vdpr_run *run, uint32_t index);

@@ -92,7 +92,9 @@ static void missing_feature(struct vdpr_fit *fit, unsigned int bit)
 		return;
 	}
 	refuse_feature(fit, bit, "not offered",
-		       "use or create a device that offers it",
+		       fit->dev->vdpa && !strcmp(fit->dev->vdpa, "sim")
+			       ? "the simulator offers it with features=+NAME"
+			       : "use or create a device that offers it",
 		       "was negotiated by the guest, but the device does not "
 		       "offer it");
 }
@@ -214,7 +216,9 @@ static void fit_limit(struct vdpr_fit *fit, const struct limit *limit)
 	if (limit->want <= limit->have)
 		return;
 	vdpr_reasons_add(fit->refusals, &kind, number(limit->want, want),
-			 number(limit->have, have), limit->cure,
+			 number(limit->have, have),
+			 *limit->cure ? limit->cure
+				      : "use a device with at least that limit",
 			 "%s: the guest has %s %s, the device %s",
 			 limit->section, limit->name, want, have);
 }
@@ -295,7 +299,7 @@ static void fit_rss(struct vdpr_fit *fit)
 		if (rss->table[i] > top)
 			top = rss->table[i];
 	fit_limit(fit,
-		  &(struct limit){ "rss", "max_virtqueue_pairs",
+		  &(struct limit){ "rss", "entries for pairs up to",
 				   (uint64_t)top + 1, fit->max_pairs, "" });
 	fit_limit(fit,
 		  &(struct limit){ "rss", "max_virtqueue_pairs (max_tx_vq)",
@@ -451,10 +455,18 @@ static int choose_queues(struct vdpr_fit *fit)
 	return 0;
 }
 
-static bool will_be_enabled(const struct vdpr_fit *fit, uint32_t index)
+bool vdpr_fit_enables(const struct vdpr_fit *fit, uint32_t index)
 {
 	for (uint32_t i = 0; i < fit->n_queues; i++)
 		if (fit->queues[i] == index)
+			return true;
+	return false;
+}
+
+static bool only_warns(const struct vdpr_fit *fit, const char *section)
+{
+	for (size_t i = 0; i < fit->opts->n_warn; i++)
+		if (!strcmp(fit->opts->warn[i], section))
 			return true;
 	return false;
 }
@@ -464,6 +476,7 @@ static void fit_coalescing(struct vdpr_fit *fit)
 {
 	const struct vdpr_reason_kind kind = { "coalescing", "limit",
 					       "queues" };
+	bool warn = only_warns(fit, "coalescing");
 	const struct vdpr_state *state = fit->state;
 
 	if (state->member[VDPR_COAL_QUEUES] != VDPR_KNOWN)
@@ -471,10 +484,11 @@ static void fit_coalescing(struct vdpr_fit *fit)
 	for (size_t i = 0; i < state->n_coal_queues; i++) {
 		uint16_t index = state->coal_queues[i].index;
 
-		if (will_be_enabled(fit, index))
+		if (vdpr_fit_enables(fit, index))
 			continue;
-		vdpr_reasons_add(fit->refusals, &kind, "enabled", "not enabled",
-				 "",
+		vdpr_reasons_add(warn ? fit->warnings : fit->refusals, &kind,
+				 "enabled", "not enabled",
+				 "--warn coalescing leaves them out",
 				 "coalescing.queues: queue %u has values of "
 				 "its own but will not be enabled",
 				 index);

@@ -29,4 +29,7 @@ struct vdpr_fit {
  */
 int vdpr_fit(struct vdpr_fit *fit);
 
+/* vdpr_fit_enables() - is a data queue among those to be enabled? */
+bool vdpr_fit_enables(const struct vdpr_fit *fit, uint32_t index);
+
 #endif

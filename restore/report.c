@@ -133,8 +133,11 @@ static void json_stages(struct json *j, cJSON *root,
 	cJSON *array = add_array(j, root, "stages");
 
 	for (unsigned int i = 0; array && i < report->n_stages; i++) {
-		cJSON *object = push_object(j, array);
+		cJSON *object;
 
+		if (!report->stage_began[i])
+			continue;
+		object = push_object(j, array);
 		if (!object)
 			return;
 		add_string(j, object, "name", vdpr_stage_name[i]);

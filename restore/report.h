@@ -62,9 +62,11 @@ struct vdpr_report {
 	char *device;
 	bool isolation_known, isolated;
 	char *order; /* "promised", "assumed", "not kept: ..."; NULL: not reached */
-	enum vdpr_stage stage; /* the last one begun */
-	unsigned int n_stages; /* begun */
+	enum vdpr_stage stage;			/* the last one begun */
+	unsigned int n_stages;			/* begun */
+	uint64_t stage_began[VDPR_STAGE_COUNT]; /* CLOCK_MONOTONIC ns */
 	uint64_t stage_ns[VDPR_STAGE_COUNT];
+	uint64_t opened; /* just before the first data queue was; 0: none was */
 	struct vdpr_plan *plan;		    /* NULL until stage 2 is through */
 	struct vdpr_command_result *result; /* plan->count of them */
 	struct vdpr_dev_counts calls;

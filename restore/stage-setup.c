@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stages 1 to 6: from a device at reset to one that runs its CVQ alone. */
-#include "restore/engine.h"
+#include "restore/diagnose.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,27 +15,54 @@
 
 int vdpr_stage_examine(struct vdpr_run *run)
 {
+	int ret;
+
 	run->info = (struct vdpr_dev_info)VDPR_INIT(struct vdpr_dev_info);
-	return vdpr_dev_examine(run->ctx, run->dev, &run->info);
+	ret = vdpr_dev_examine(run->ctx, run->dev, &run->info);
+	/* The message names the request already. */
+	return ret ? vdpr_diagnose_call(run, "GET_", ret) : 0;
 }
 
-/* All reasons in one line, the first cure that there is. */
+/* Has an earlier reason the same text, or the same cure? */
+static bool said_before(const struct vdpr_reasons *list, size_t i, bool cure)
+{
+	const struct vdpr_reason *this = &list->reason[i];
+
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(cure ? list->reason[k].cure : list->reason[k].text,
+			    cure ? this->cure : this->text))
+			return true;
+	return false;
+}
+
+/* All reasons, or all cures, in one line. */
+static char *join(const struct vdpr_reasons *list, bool cure)
+{
+	struct vdpr_buf text = { 0 };
+
+	vdpr_buf_str(&text, "");
+	for (size_t i = 0; i < list->count; i++) {
+		const char *part = cure ? list->reason[i].cure
+					: list->reason[i].text;
+
+		if (!*part || said_before(list, i, cure))
+			continue;
+		if (text.len)
+			vdpr_buf_str(&text, "; ");
+		vdpr_buf_str(&text, part);
+	}
+	return text.data;
+}
+
 static int refused(struct vdpr_run *run)
 {
 	const struct vdpr_reasons *list = &run->report->refusals;
-	_cleanup_buf_ struct vdpr_buf text = { 0 };
-	const char *cure = "";
+	_cleanup_free_ char *text = join(list, false);
+	_cleanup_free_ char *cure = join(list, true);
 
-	for (size_t i = 0; i < list->count; i++) {
-		if (i)
-			vdpr_buf_str(&text, "; ");
-		vdpr_buf_str(&text, list->reason[i].text);
-		if (!*cure)
-			cure = list->reason[i].cure;
-	}
 	vdpr_fail(run->ctx, VDPR_CAUSE_REFUSED, -ENOTSUP, "%s: refused: %s",
-		  run->dev->name, text.data ? text.data : "");
-	if (*cure)
+		  run->dev->name, text ? text : "");
+	if (cure && *cure)
 		vdpr_cure(run->ctx, "%s", cure);
 	return -ENOTSUP;
 }
@@ -68,6 +95,21 @@ static void log_warnings(struct vdpr_run *run)
 			 list->reason[i].text);
 }
 
+/* Commands for queues that will not be enabled, where --warn allows that. */
+static void leave_out(struct vdpr_run *run)
+{
+	struct vdpr_plan *plan = run->report->plan;
+	size_t kept = plan->n_before;
+
+	for (size_t i = plan->n_before; i < plan->count; i++) {
+		const uint8_t *payload = plan->bytes + plan->entry[i].offset;
+
+		if (vdpr_fit_enables(&run->fit, vdpr_get_le16(payload)))
+			plan->entry[kept++] = plan->entry[i];
+	}
+	plan->count = kept;
+}
+
 int vdpr_stage_compare(struct vdpr_run *run)
 {
 	int ret = make_plan(run);
@@ -85,7 +127,10 @@ int vdpr_stage_compare(struct vdpr_run *run)
 	if (vdpr_fit(&run->fit))
 		return vdpr_fail_memory(run->ctx);
 	log_warnings(run);
-	return run->report->refusals.count ? refused(run) : 0;
+	if (run->report->refusals.count)
+		return refused(run);
+	leave_out(run);
+	return 0;
 }
 
 /* ------------------------------------------------------------ 3 negotiate */
@@ -100,10 +145,11 @@ static int own_and_reset(struct vdpr_run *run)
 		if (ret)
 			return vdpr_run_call_failed(run, "SET_OWNER", ret);
 		dev->owned = true;
+		dev->owner = getpid();
 	}
 	run->touched = true;
 	if (run->info.status || dev->cvq) {
-		ret = vdpr_dev_set_status(dev, 0);
+		ret = vdpr_dev_reset(dev);
 		if (ret)
 			return vdpr_run_call_failed(run, "SET_STATUS(0)", ret);
 		/* What an earlier run on the same handle left. */
@@ -143,8 +189,7 @@ static int set_status(struct vdpr_run *run, uint8_t status)
 
 /* FEATURES_OK and DRIVER_OK fail without an error: the bit is not there, or
  * FAILED is. */
-static int status_kept(struct vdpr_run *run, uint8_t bit, const char *name,
-		       const char *asked)
+static int status_kept(struct vdpr_run *run, uint8_t bit)
 {
 	uint8_t status = 0;
 	int ret = vdpr_dev_get_status(run->dev, &status);
@@ -153,9 +198,7 @@ static int status_kept(struct vdpr_run *run, uint8_t bit, const char *name,
 		return vdpr_run_call_failed(run, "GET_STATUS", ret);
 	if (status & bit && !(status & VIRTIO_CONFIG_S_FAILED))
 		return 0;
-	return vdpr_run_device_wrong(run,
-				     "device did not keep %s (status 0x%02x)%s",
-				     name, status, asked);
+	return vdpr_diagnose_status(run, bit, status);
 }
 
 static const uint8_t status_driver = VIRTIO_CONFIG_S_ACKNOWLEDGE |
@@ -163,27 +206,17 @@ static const uint8_t status_driver = VIRTIO_CONFIG_S_ACKNOWLEDGE |
 
 static int negotiate_features(struct vdpr_run *run)
 {
-	char mask[VDPR_FEATURES_TEXT];
-	char asked[VDPR_FEATURES_TEXT + 32];
-	char call[VDPR_FEATURES_TEXT + 32];
 	int ret = set_status(run, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 
 	if (!ret)
 		ret = set_status(run, status_driver);
 	if (ret)
 		return ret;
-	vdpr_features_format(&run->fit.asked, mask);
 	ret = vdpr_dev_set_features(run->dev, &run->fit.asked);
-	if (ret) {
-		snprintf(call, sizeof(call), "SET_FEATURES(%s)", mask);
-		return vdpr_run_call_failed(run, call, ret);
-	}
-	ret = set_status(run, status_driver | VIRTIO_CONFIG_S_FEATURES_OK);
 	if (ret)
-		return ret;
-	snprintf(asked, sizeof(asked), ", features asked for %s", mask);
-	return status_kept(run, VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK",
-			   asked);
+		return vdpr_diagnose_set_features(run, ret);
+	ret = set_status(run, status_driver | VIRTIO_CONFIG_S_FEATURES_OK);
+	return ret ? ret : status_kept(run, VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
 /* Is the control virtqueue in a group that no data queue shares, with an address
@@ -368,19 +401,6 @@ static void write_commands(struct vdpr_run *run)
 	}
 }
 
-static int map_failed(struct vdpr_run *run, const struct vdpr_mem *mem, int err)
-{
-	vdpr_run_call_failed(run, "IOTLB update", err);
-	/* The kernel turns every reason into EFAULT. */
-	if (err == -EFAULT)
-		vdpr_cure(run->ctx,
-			  "check RLIMIT_MEMLOCK (%zu KiB wanted), that this "
-			  "process owns the device, and that nothing else is "
-			  "mapped at 0x%" PRIx64,
-			  vdpr_mem_len(mem) / 1024, mem->iova);
-	return err;
-}
-
 /* Maps at the highest free IOVA of an address space. */
 static int map_high(struct vdpr_run *run, struct vdpr_mem *mem, uint32_t asid,
 		    const struct vdpr_iova_range *used, size_t n_used)
@@ -398,7 +418,7 @@ static int map_high(struct vdpr_run *run, struct vdpr_mem *mem, uint32_t asid,
 				 run->dev->name, vdpr_mem_len(mem), range.first,
 				 range.last);
 	ret = vdpr_mem_map(mem, run->dev, asid, iova);
-	return ret ? map_failed(run, mem, ret) : 0;
+	return ret ? vdpr_diagnose_map(run, mem, ret) : 0;
 }
 
 static int map_cvq(struct vdpr_run *run)
@@ -508,7 +528,6 @@ static int map_empty_rings(struct vdpr_run *run)
 	size_t ro, rw;
 	int ret;
 
-	run->own_rings = true;
 	run->rings = calloc(run->fit.n_queues + 1u, sizeof(*run->rings));
 	if (!run->rings)
 		return vdpr_fail_memory(run->ctx);
@@ -535,7 +554,6 @@ static int take_rings(struct vdpr_run *run)
 {
 	size_t count = run->opts.n_vrings;
 
-	run->own_rings = true;
 	run->rings = calloc(count + 1, sizeof(*run->rings));
 	if (!run->rings)
 		return vdpr_fail_memory(run->ctx);
@@ -593,12 +611,12 @@ static int set_ring(struct vdpr_run *run, const struct vdpr_vring *ring)
 				  ring->device);
 	if (ret)
 		return ring_failed(run, "SET_VRING_ADDR", ring, ret);
-	if (ring->call_fd >= 0)
+	if (ring->call_fd > 0)
 		ret = vdpr_dev_vring_fd(dev, VHOST_SET_VRING_CALL, ring->index,
 					ring->call_fd);
 	if (ret)
 		return ring_failed(run, "SET_VRING_CALL", ring, ret);
-	if (ring->kick_fd >= 0)
+	if (ring->kick_fd > 0)
 		ret = vdpr_dev_vring_fd(dev, VHOST_SET_VRING_KICK, ring->index,
 					ring->kick_fd);
 	return ret ? ring_failed(run, "SET_VRING_KICK", ring, ret) : 0;
@@ -668,8 +686,7 @@ static int describe_order(struct vdpr_run *run)
 		if (asprintf(&report->order, "not kept: %s", quirk->text) < 0)
 			report->order = NULL;
 	} else {
-		report->order = strdup(
-			promised || !run->fit.has_cvq ? "promised" : "assumed");
+		report->order = strdup(promised ? "promised" : "assumed");
 	}
 	return report->order ? 0 : vdpr_fail_memory(run->ctx);
 }
@@ -689,6 +706,7 @@ int vdpr_run_enable(struct vdpr_run *run, uint32_t index)
 
 int vdpr_stage_start(struct vdpr_run *run)
 {
+	uint64_t now;
 	int ret = describe_order(run);
 
 	if (ret)
@@ -702,11 +720,17 @@ int vdpr_stage_start(struct vdpr_run *run)
 		if (ret)
 			break;
 	}
+	if (!ret && run->fit.has_cvq)
+		vdpr_run_prefill(run);
+	now = vdpr_now();
 	if (!ret)
 		ret = set_status(run, status_driver |
 					      VIRTIO_CONFIG_S_FEATURES_OK |
 					      VIRTIO_CONFIG_S_DRIVER_OK);
-	if (ret)
-		return ret;
-	return status_kept(run, VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK", "");
+	if (!ret)
+		ret = status_kept(run, VIRTIO_CONFIG_S_DRIVER_OK);
+	/* Without a control virtqueue the data queues begin right here. */
+	if (!ret && !run->fit.has_cvq && run->fit.n_queues)
+		run->report->opened = now;
+	return ret;
 }

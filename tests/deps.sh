@@ -6,7 +6,10 @@ set -eu
 
 packages() {
 	case $1 in
-	build) echo gcc make pkg-config libc6-dev libcjson-dev ;;
+	build)
+		echo gcc make pkg-config libc6-dev libcjson-dev libnl-3-dev \
+			libnl-genl-3-dev
+		;;
 	test)
 		echo g++ libcmocka-dev python3 python3-jsonschema strace valgrind \
 			bash-completion zsh fish groff mandoc binutils iproute2 procps

@@ -36,7 +36,16 @@ holds list_has_its_arrays \
 if [ ! -e /sys/bus/vdpa ]; then
 	run list
 	says err 'no vdpa devices' empty_list_is_said
+	says err 'no vdpa module' missing_module_is_said
+	fails 1 'no vdpa module.*modprobe vdpa' save_says_that_the_module_is_missing \
+		save --vdpa vdpa0
 fi
+for name in '' a/b /dev/vhost-vdpa-0; do
+	fails 2 'not the name of a vdpa device' "save_refuses_the_name_$name" \
+		save --vdpa "$name"
+done
+fails 7 nonexistent files_are_read_before_netlink \
+	save --vdpa vdpa0 --transcript /nonexistent
 
 export VDPA_RESTORE work
 if ! unshare -m true 2>/dev/null; then
@@ -51,6 +60,6 @@ pid=$(cat "$work/pid")
 holds list_shows_who_holds_it \
 	'[o["pid"] for o in j["devices"][0]["openers"]] == ['"$pid"']' \
 	"$work/held.json"
-grep -Eq "^vdpa7 +mlx5_core +vhost_vdpa +/dev/vhost-vdpa-3 +$pid " "$work/held"
+grep -Eq "^vdpa7 +mlx5_core +vhost_vdpa +/dev/vhost-vdpa-3 +- +$pid " "$work/held"
 judge list_is_a_table
 finish

@@ -222,4 +222,73 @@ holds hold_keeps_the_state_to_its_end 'j["mq"]["queue_pairs"] == 4' "$dump"
 run load --hold "$example" sim:refuse=1.1
 [ "$code" -eq 5 ]
 judge hold_does_not_hold_a_failure
+
+# The timeline: a picture or trace events, also of a failure.
+svg=$work/line.svg
+trace=$work/line.json
+
+# draws NAME: is $svg well-formed XML, and an SVG?
+draws() {
+	"$PYTHON" -c 'import sys, xml.etree.ElementTree as e
+sys.exit(e.parse(sys.argv[1]).getroot().tag != "{http://www.w3.org/2000/svg}svg")' \
+		"$svg" 2>"$work/err"
+	judge "$1"
+}
+
+exits 0 timeline_of_a_restore load "$typical" sim --timeline "$svg"
+draws timeline_is_an_svg
+grep -q 'data queues open' "$svg"
+judge timeline_shows_the_opening
+[ "$(stat -c %a "$svg")" = 600 ]
+judge timeline_is_written_like_a_state
+exits 0 timeline_in_json load --json "$typical" sim --timeline "$trace"
+holds timeline_leaves_the_report_alone 'j["exit"] == 0 and j["commands"]'
+cp "$work/out" "$work/report.json"
+holds timeline_has_stages_and_commands \
+	'(lambda r, x: [e["name"] for e in x if e["tid"] == 1] == [s["name"] for s in r["stages"]] and sorted(e["name"] for e in x if e["tid"] > 1) == sorted(c["name"] for c in r["commands"]))(json.load(open("'"$work/report.json"'")), [e for e in j["traceEvents"] if e["ph"] == "X"])' \
+	"$trace"
+holds timeline_opens_after_all_answers \
+	'(lambda at, x: all(e["ts"] + e["dur"] <= at for e in x if e["ph"] == "X" and e["tid"] > 1 and e["args"]["section"] != "coalescing"))([e["ts"] for e in j["traceEvents"] if e["name"] == "data queues open"][0], j["traceEvents"])' \
+	"$trace"
+rm -f "$svg"
+odd=$work/$(printf 'a<b>&"\001\377')
+fails 5 'RSS_CONFIG' timeline_of_a_failure load "$example" \
+	"sim:refuse=4.1,dump=$odd" --timeline "$svg"
+draws timeline_of_an_odd_name_is_an_svg
+grep -q 'failed in stage replay' "$svg" && grep -q 'RSS_CONFIG' "$svg"
+judge timeline_of_a_failure_names_it
+for how in no-features-ok no-driver-ok used-id; do
+	rm -f "$svg"
+	run load "$example" "sim:hostile=$how" --timeout 1 --timeline "$svg"
+	draws "timeline_of_$how"
+done
+rm -f "$trace"
+fails 7 '' no_timeline_of_what_never_began load "$work/none.json" sim \
+	--timeline "$trace"
+[ ! -e "$trace" ]
+judge no_timeline_file_either
+fails 2 'standard output has the report' timeline_cannot_go_to_stdout \
+	load "$example" sim --timeline -
+fails 2 'standard output' timeline_cannot_go_to_dev_stdout \
+	load "$example" sim --timeline /dev/stdout
+run load -q "$example" sim --timeline "$work/no/such/line.svg"
+[ "$code" -eq 1 ] && grep -q 'No such file' "$work/err" &&
+	grep -q '^restored: ' "$work/out"
+judge timeline_that_fails_comes_after_the_report "exit $code"
+run load --json "$example" sim --timeline "$work/no/such/line.svg"
+[ "$code" -eq 1 ]
+judge timeline_that_fails_in_json "exit $code"
+holds timeline_error_in_json \
+	'j["exit"] == 1 and j["error"]["stage"] == "timeline"'
+run load "$example" sim:refuse=4.1 --timeline "$work/no/such/line.svg"
+[ "$code" -eq 5 ]
+judge timeline_error_does_not_hide_the_first "exit $code"
+run load -q "$example" sim --timeline /dev/fd/2
+holds timeline_to_a_descriptor 'j["traceEvents"]' "$work/err"
+
+# What a failure means: the long forms are in the unit tests.
+fails 5 'FEATURES_OK.*features asked for: 0x.*\(CSUM, ' features_are_named \
+	load "$example" sim:hostile=no-features-ok
+fails 5 'DRIVER_OK.*virtqueues.*kernel log' driver_ok_has_a_cure \
+	load "$example" sim:hostile=no-driver-ok
 finish

@@ -33,7 +33,7 @@ fails 2 'shwo: unknown command; did you mean show\?' \
 fails 2 'unknown command' unknown_command_without_a_hint frobnicate
 fails 2 'did you mean --timeout' unknown_option_gets_a_hint \
 	load --timeuot=1 "$example" sim
-exits 0 unambiguous_abbreviations load --tim=1 --unk default "$example" sim
+exits 0 unambiguous_abbreviations load --timeo=1 --unk default "$example" sim
 fails 2 '--ve: could be --verbose or --version' ambiguous_abbreviation \
 	show --ve "$example"
 fails 2 '--h: could be --help or --hold' ambiguous_in_this_command \
@@ -52,13 +52,11 @@ fails 2 '' help_of_an_unknown_command help frobnicate
 fails 2 'no source' save_needs_a_source save
 fails 2 'can be only one' stdin_is_only_one_side diff - -
 
-for option in --control --vdpa --qmp --qemu-stream --ch-snapshot --netdev; do
+for option in --control --qmp --qemu-stream --ch-snapshot --netdev; do
 	fails 2 "$option: this version" "save_does_not_have_$option" \
 		save "$option" x
 done
 fails 2 'this version' list_does_not_have_qemu_stream list --qemu-stream x
-fails 2 'this version' load_does_not_have_timeline \
-	load --timeline x "$example" sim
 fails 2 'this version' load_does_not_have_control \
 	load --hold --control x "$example" sim
 for command in check verify provision unprovision export shadow run; do

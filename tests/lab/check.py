@@ -431,6 +431,206 @@ class Check:
             passed = int(re.search(r"(\d+) passed, 0 failed", out).group(1))
             assert passed >= 40, out
 
+    # ------------------------------------------------------------ netlink
+
+    def vdpa(self, words):
+        """What iproute2's tool shows, as an object."""
+        return next(iter(json.loads(self.vm.run("vdpa -j " + words, check=True).out).values()))
+
+    def ask(self, *words):
+        """What netlink/ answers to vdpa-ask's words: a list of objects."""
+        return [json.loads(line) for line in self.vm.run(["vdpa-ask", *words], check=True).out.splitlines()]
+
+    def listed(self):
+        code, out, err = self.vm.run(["vdpa-restore", "list", "--json"])
+        equal((code, err), (0, ""), "exit code and stderr of list")
+        return json.loads(out)
+
+    def test_netlink_management_devices_equal_what_vdpa_shows(self):
+        shown, asked = self.vdpa("mgmtdev show"), {one["name"]: one for one in self.ask("mgmtdevs")}
+        listed = {one["name"]: one for one in self.listed()["mgmtdevs"]}
+        equal(set(listed), set(shown), "names")
+        for name, want in shown.items():
+            equal(listed[name]["classes"], want["supported_classes"], "classes of " + name)
+            equal(listed[name]["max_vqs"], want["max_supported_vqs"], "max_vqs of " + name)
+            equal(int(listed[name]["features"], 16), vdpa_mask(want["dev_features"]), "features of " + name)
+            equal(asked[name], {"name": name, "classes": 2, "max_vqs": want["max_supported_vqs"],
+                                "features": vdpa_mask(want["dev_features"])}, "vdpa-ask mgmtdevs")
+
+    def test_netlink_devices_equal_what_vdpa_shows(self):
+        shown, asked = self.vdpa("dev show"), {one["name"]: one for one in self.ask("devices")}
+        listed = {one["name"]: one for one in self.listed()["devices"]}
+        equal(set(listed), set(shown), "names")
+        equal(set(asked), set(shown), "names in vdpa-ask devices")
+        for name, want in shown.items():
+            equal(listed[name]["mgmtdev"], want["mgmtdev"], "management device of " + name)
+            equal(listed[name]["char"], self.vm.device(name), "char device of " + name)
+            have = asked[name]
+            equal((have["id"], want["type"]), (1, "network"), "type of " + name)
+            equal((have["mgmtdev"], have["vendor"], have["max_vqs"], have["max_vq_size"]),
+                  (want["mgmtdev"], want["vendor_id"], want["max_vqs"], want["max_vq_size"]), name)
+            equal(have["min_vq_size"], want.get("min_vq_size", 1), "smallest ring of " + name)
+            equal(self.ask("device", name), [have], "vdpa-ask device " + name)
+
+    def judge_config(self, name, negotiated):
+        """A saved state and list against vdpa's words. negotiated: None where nobody has the device."""
+        shown = self.vdpa("dev config show " + name)[name]
+        code, out, err = self.vm.run(["vdpa-restore", "save", "--vdpa", name])
+        equal(code, 0, "exit code of save --vdpa %s (%s)" % (name, err))
+        saved = json.loads(out)
+        config, offered = saved["config"], int(saved["features"]["offered"], 16)
+        for key, ours in (("mac", "mac"), ("mtu", "mtu"), ("max_vq_pairs", "max_virtqueue_pairs")):
+            equal(config.get(ours), shown.get(key), "%s of %s" % (key, name))
+        if offered & STATUS:  # Linux 6.1 shows a link where there is none
+            equal(config["link_up"], shown["link "] == "up", "link of " + name)
+            equal(config["announce"], shown["link_announce "], "announce of " + name)
+        have = saved["features"]["negotiated"]
+        equal(have and int(have, 16), negotiated, "negotiated features of " + name)
+        told = shown.get("negotiated_features")
+        equal(told and vdpa_mask(told), negotiated, "negotiated features that vdpa shows of " + name)
+        entry = [one for one in self.listed()["devices"] if one["name"] == name][0]
+        equal(entry["negotiated"], have, "negotiated features of %s in list" % name)
+        return saved, entry
+
+    def test_netlink_configuration_equals_what_vdpa_shows(self):
+        for name in self.vdpa("dev show"):
+            saved, entry = self.judge_config(name, None)
+            equal(entry["openers"], [], "who has %s open" % name)
+            features = self.vm.run(["vdpa-restore", "save", "--device", "vdpa:" + name], check=True).out
+            equal(saved["features"]["offered"], json.loads(features)["features"]["offered"], "offered by " + name)
+
+    def test_netlink_save_leaves_a_held_device_as_it_is(self):
+        for name, features in (("vp0", VP_FEATURES), ("vp2", VP_FEATURES | RING_PACKED)):
+            held, _ = self.hold(state(features, **full_state(SEED)), self.vm.device(name), ASSUME)
+            try:
+                before = self.vm.outside.device_state(name)
+                saved, entry = self.judge_config(name, features)
+                equal([one["comm"] for one in entry["openers"]], ["vdpa-restore"], "who has it open")
+                assert "rss" in saved["unknown"] and "vlan" in saved["unknown"], saved["unknown"]
+                equal(set(saved["origin"].values()), {"vdpa:" + name}, "origin")
+                code, _, trace = self.strace(["vdpa-restore", "save", "--vdpa", name])
+                equal(code, 0, "exit code under strace")
+                equal([line for line in trace if "vhost-vdpa" in line or "ioctl" in line], [], "calls to a device")
+                equal(self.vm.outside.device_state(name), before, "the card")
+                equal(before["status"], 15, "status")
+            finally:
+                self.release(held)
+
+    def test_netlink_and_a_transcript_make_one_state(self):
+        features = VP_FEATURES & ~GUEST_ANNOUNCE
+        held, _ = self.hold(state(features, **full_state(SEED)), self.vm.device("vp0"), ASSUME)
+        self.vm.put("/tmp/part.jsonl", json.dumps({"features": hex(features), "from_reset": False}) + "\n"
+                    + json.dumps({"class": 4, "command": 0, "data": "0300", "ack": 0}) + "\n")
+        try:
+            code, out, err = self.vm.run("vdpa-restore save --vdpa vp0 --transcript /tmp/part.jsonl")
+            equal(code, 0, "exit code (%s)" % err)
+            other = self.vm.run("vdpa-restore save --vdpa vp0 --transcript -",
+                                stdin=json.dumps({"features": "0x100000020"}).encode())
+        finally:
+            self.release(held)
+        merged = json.loads(out)
+        equal(merged["mq"], {"queue_pairs": 3}, "pairs, from the transcript")
+        equal(merged["config"]["max_virtqueue_pairs"], 4, "config, from netlink")
+        equal(merged["origin"]["config"], "vdpa:vp0", "origin of config")
+        equal(other.code, 3, "other negotiated features (%s)" % other.err)
+        assert "vdpa:vp0" in other.err, other.err
+
+    def test_netlink_counters_and_their_absence(self):
+        code, _, err = self.vm.run("vdpa-ask vstats vp0 0")
+        equal(code, 1, "vp_vdpa has none")
+        assert "not supported" in err, err
+        if KERNEL == "6.1":
+            return
+        code, _, err = self.vm.run("vdpa-ask vstats sim0 0")
+        assert code == 1 and "feature negotiation not complete" in err, err
+        held, _ = self.hold(state(SIM_FEATURES, mac={"address": mac(1, 2, 3)}), self.vm.device("sim0"))
+        try:
+            for queue in range(3):
+                have = self.ask("vstats", "sim0", str(queue))[0]
+                equal((have.pop("name"), have.pop("queue"), have.pop("negotiated")), ("sim0", queue, SIM_FEATURES), "head")
+                want = self.vdpa("dev vstats show sim0 qidx %d" % queue)["sim0"]
+                del want["queue_type"]  # vdpa guesses it
+                equal(have, want, "counters of queue %d" % queue)
+            equal(have["cvq successes"], 1, "commands that the simulator took")
+        finally:
+            self.release(held)
+
+    def test_netlink_devices_are_made_changed_and_removed(self):
+        wanted = 0x300820028 if KERNEL == "6.1" else 0x300830028
+        self.ask("add", "made", "vdpasim_net", "mac=52:54:00:0a:0b:0c", "mtu=1400", "features=%#x" % wanted)
+        try:
+            shown = self.vdpa("dev config show made")["made"]
+            equal((shown["mac"], shown["mtu"]), ("52:54:00:0a:0b:0c", 1400), "what vdpa shows")
+            equal(self.ask("config", "made")[0]["features"], wanted, "features")
+            code, _, err = self.vm.run("vdpa-ask add made vdpasim_net")
+            equal((code, "File exists" in err), (1, True), "a second one of that name (%s)" % err)
+            code, _, err = self.vm.run("vdpa-ask mac made 52:54:00:0a:0b:0d")
+            if KERNEL == "6.1":
+                assert code == 1 and "not supported" in err, err
+            else:
+                equal(code, 0, "set the MAC (%s)" % err)
+                equal(self.vdpa("dev config show made")["made"]["mac"], "52:54:00:0a:0b:0d", "the MAC after that")
+        finally:
+            self.vm.run("vdpa-ask delete made", check=True)
+        assert "made" not in self.vdpa("dev show")
+        code, _, err = self.vm.run("vdpa-ask delete made")
+        assert code == 1 and "device not found" in err, err
+        code, _, err = self.vm.run("vdpa-ask add x pci/0000:00:08.0 pairs=2")
+        assert code == 1 and "upported" in err, err
+        assert "x" not in self.vdpa("dev show")
+
+    def test_netlink_that_the_kernel_holds_is_given_up(self):
+        """Removing a device that is open holds up all vdpa netlink until it is closed."""
+        held, _ = self.hold(state(VP_FEATURES, **full_state(SEED)), self.vm.device("vp3"), ASSUME)
+        remove = self.vm.spawn("exec vdpa dev del vp3")
+        try:
+            self.vm.run("for i in 1 2 3 4 5 6 7 8 9; do grep -q '^State:.*D' /proc/$(pidof vdpa)/status && exit; sleep .3; done",
+                        check=True)
+            code, out, err = self.vm.run(["vdpa-restore", "list", "--json"], timeout=30)
+            equal(code, 0, "exit code of list")
+            assert "does not answer" in err, err
+            listed = json.loads(out)
+            assert {"vp0", "vp3"} <= {one["name"] for one in listed["devices"]}, listed
+            equal(listed["mgmtdevs"], None, "management devices")
+            code, _, err = self.vm.run("vdpa-restore save --vdpa vp0", timeout=30)
+            equal(code, 6, "exit code of save (%s)" % err)
+            assert "does not answer" in err, err
+        finally:
+            held.kill(signal.SIGTERM)
+            held.wait(20)
+            equal(remove.wait(20), 0, "exit code of vdpa dev del")
+            self.vm.run("vdpa dev add name vp3 mgmtdev pci/%s" % self.vm.nic("vp3").address, check=True)
+        assert "vp3" in {one["name"] for one in self.listed()["devices"]}
+        equal(self.vm.run("pidof vdpa-restore").out, "", "processes left")
+
+    def test_netlink_in_another_namespace_says_so(self):
+        code, out, err = self.vm.run("busybox unshare -n vdpa-restore list --json")
+        equal(code, 0, "exit code of list")
+        assert "namespace" in err, err
+        listed = json.loads(out)
+        equal(listed["mgmtdevs"], None, "management devices")
+        assert {"vp0", "sim0"} <= {one["name"] for one in listed["devices"]}, listed
+        code, _, err = self.vm.run("busybox unshare -n vdpa-restore save --vdpa vp0")
+        equal(code, 1, "exit code of save")
+        equal((err.count("\n"), "namespace" in err), (1, True), err)
+        code, _, err = self.vm.run("vdpa-restore save --vdpa none")
+        equal(code, 1, "exit code for a device that is not there")
+        assert "device not found" in err, err
+
+
+# iproute2's names; bits without one it shows as numbers.
+VDPA_NAMES = {
+    0: "CSUM", 1: "GUEST_CSUM", 2: "CTRL_GUEST_OFFLOADS", 3: "MTU", 5: "MAC", 7: "GUEST_TSO4", 8: "GUEST_TSO6",
+    9: "GUEST_ECN", 10: "GUEST_UFO", 11: "HOST_TSO4", 12: "HOST_TSO6", 13: "HOST_ECN", 14: "HOST_UFO",
+    15: "MRG_RXBUF", 16: "STATUS", 17: "CTRL_VQ", 18: "CTRL_RX", 19: "CTRL_VLAN", 20: "CTRL_RX_EXTRA",
+    21: "GUEST_ANNOUNCE", 22: "MQ", 23: "CTRL_MAC_ADDR", 27: "ANY_LAYOUT", 28: "RING_INDIRECT_DESC",
+    29: "RING_EVENT_IDX", 32: "VERSION_1", 33: "ACCESS_PLATFORM", 34: "RING_PACKED", 57: "HASH_REPORT", 60: "RSS"}
+
+
+def vdpa_mask(names):
+    bits = {name: bit for bit, name in VDPA_NAMES.items()}
+    return sum(1 << (name if isinstance(name, int) else bits[name]) for name in names)
+
 
 def equal(have, want, what):
     if have != want:
@@ -455,7 +655,13 @@ def main():
     names = ["test_" + name for name in sys.argv[1:]] or [name for name in vars(Check) if name.startswith("test_")]
     print("# seed %d" % SEED)
     files = [os.path.join(BUILD, "vdpa-restore"), os.path.join(BUILD, "tests/conformance/conformance"),
-             os.path.join(BUILD, "tests/faults/faults")]
+             os.path.join(BUILD, "tests/faults/faults"), os.path.join(BUILD, "tests/lab/vdpa-ask")]
+    missing = [name for name in files if not os.path.exists(name)]
+    if missing:
+        sys.exit("check.py: not built: %s; run 'make all tests' first" % ", ".join(missing))
+    wrong = [name for name in names if not hasattr(Check, name)]
+    if wrong:
+        sys.exit("check.py: no such test: %s" % ", ".join(name[5:] for name in wrong))
     open(TRACE_FILE, "w", encoding="utf-8").close()
     with lab.Machine(nics=[lab.Nic(), lab.Nic(), lab.Nic(packed=True), lab.Nic(event_idx=False, indirect_desc=False)], files=files, qemu_args=["-D", TRACE_FILE]) as vm:
         print("# booted in %.1f s" % vm.boot_seconds)
