@@ -33,7 +33,6 @@ struct vdpr_run {
 
 	bool config_changed;	 /* a config interrupt came */
 	bool prefilled;		 /* commands are shown, but not kicked yet */
-	unsigned int idle_spins; /* in a row that brought nothing */
 	size_t next;		 /* next command to post */
 	size_t n_done;		 /* used and judged */
 	size_t n_refused;	 /* beyond repair by --warn */

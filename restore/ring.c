@@ -26,7 +26,8 @@ static uint16_t take_slot(struct vdpr_ring *ring)
 {
 	uint16_t slot = ring->free_slot[ring->free_head];
 
-	ring->free_head = (uint16_t)((ring->free_head + 1) % ring->capacity);
+	if (++ring->free_head == ring->capacity)
+		ring->free_head = 0;
 	ring->n_free--;
 	return slot;
 }
@@ -35,7 +36,9 @@ static void give_slot(struct vdpr_ring *ring, uint16_t slot)
 {
 	unsigned int tail = (unsigned int)ring->free_head + ring->n_free;
 
-	ring->free_slot[tail % ring->capacity] = slot;
+	if (tail >= ring->capacity)
+		tail -= ring->capacity;
+	ring->free_slot[tail] = slot;
 	ring->n_free++;
 }
 
@@ -76,7 +79,8 @@ static int finish_slot(struct vdpr_ring *ring, uint16_t slot, uint32_t *token)
 	ring->busy[slot] = false;
 	give_slot(ring, slot);
 	ring->outstanding--;
-	ring->oldest = (uint16_t)((ring->oldest + 1) % ring->capacity);
+	if (++ring->oldest == ring->capacity)
+		ring->oldest = 0;
 	ring->format.ops->skip_used(ring);
 	*token = ring->token[slot];
 	return 1;
