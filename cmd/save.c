@@ -211,6 +211,8 @@ static int write_state(struct cli *cli, const struct vdpr_state *state,
 	int rc;
 
 	cli->stage = "write";
+	/* From here on it is written whole, and no temporary file stays behind. */
+	(void)signals_block();
 	if (fd < 0)
 		return vdpr_state_write(cli->ctx, state, path) < 0
 			       ? fail_ctx(cli)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -339,6 +340,22 @@ static int sim_start(struct sim *sim, const char *name)
 	return start_thread(sim);
 }
 
+/* Judged when it is opened: close() could tell nobody. */
+static bool can_be_written(const char *path)
+{
+	_cleanup_free_ char *dir = strdup(path);
+	struct stat st;
+	char *slash;
+
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return false;
+	slash = dir ? strrchr(dir, '/') : NULL;
+	if (!slash)
+		return dir && !access(".", W_OK | X_OK);
+	slash[slash == dir] = '\0'; /* "/" keeps its slash */
+	return !access(dir, W_OK | X_OK);
+}
+
 int vdpr_sim_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 {
 	struct sim_opts *opts;
@@ -352,6 +369,13 @@ int vdpr_sim_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 		ret = vdpr_fail(ctx, VDPR_CAUSE_ACCESS, -EBUSY, "%s: open: %s",
 				name, strerror(EBUSY));
 		vdpr_cure(ctx, "the key busy=on asks for this");
+		return ret;
+	}
+	if (opts->dump && !can_be_written(opts->dump)) {
+		ret = vdpr_fail(ctx, VDPR_CAUSE_OTHER, -EACCES,
+				"%s: dump=%s: cannot be written", name,
+				opts->dump);
+		vdpr_sim_opts_free(opts);
 		return ret;
 	}
 	sim = sim_alloc(ctx, opts);

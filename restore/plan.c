@@ -47,7 +47,8 @@ static int refuse(struct vdpr_ctx *ctx, const struct vdpr_buf *unknown,
 				 "cannot be saved"
 			       : "");
 	vdpr_cure(ctx, "capture what is missing from another source, or leave "
-		       "it at the device's reset state with --unknown=default");
+		       "it at the device's reset state: load "
+		       "--unknown=default");
 	return -ENODATA;
 }
 

@@ -36,10 +36,16 @@ uint32_t vdpr_sim_asid(const struct sim *sim, const struct sim_vq *vq)
 uint32_t vdpr_sim_max_num(const struct sim *sim, uint32_t index)
 {
 	if (index == vdpr_sim_cvq_index(sim) &&
-	    sim->opts->cvq_size < sim->opts->queue_size &&
 	    !vdpr_sim_quirk(sim, SIM_EXACT_SIZE))
 		return sim->opts->cvq_size;
 	return sim->opts->queue_size;
+}
+
+uint32_t vdpr_sim_largest(const struct sim *sim)
+{
+	uint32_t cvq = vdpr_sim_max_num(sim, vdpr_sim_cvq_index(sim));
+
+	return cvq > sim->opts->queue_size ? cvq : sim->opts->queue_size;
 }
 
 uint32_t vdpr_sim_num(const struct sim *sim, const struct sim_vq *vq)

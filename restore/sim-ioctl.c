@@ -51,7 +51,7 @@ static int get_iova_range(struct sim *sim, struct sim_vq *vq, void *arg)
 
 static int get_vring_num(struct sim *sim, struct sim_vq *vq, void *arg)
 {
-	uint16_t num = (uint16_t)sim->opts->queue_size;
+	uint16_t num = (uint16_t)vdpr_sim_largest(sim);
 
 	(void)vq;
 	memcpy(arg, &num, sizeof(num));

@@ -124,7 +124,7 @@ static int set_num(struct sim *sim, struct sim_vq *vq, void *arg)
 {
 	uint32_t num = get_num(arg);
 
-	if (!vdpr_is_pow2(num) || num > 0xffff || num > sim->opts->queue_size)
+	if (!vdpr_is_pow2(num) || num > 0xffff || num > vdpr_sim_largest(sim))
 		return -EINVAL;
 	vq->num = num;
 	return 0;

@@ -266,6 +266,8 @@ uint32_t vdpr_sim_asid(const struct sim *sim, const struct sim_vq *vq);
 
 /* Largest ring of a queue, and the size that the device really uses. */
 uint32_t vdpr_sim_max_num(const struct sim *sim, uint32_t index);
+/* Largest ring of all queues: what GET_VRING_NUM says. */
+uint32_t vdpr_sim_largest(const struct sim *sim);
 uint32_t vdpr_sim_num(const struct sim *sim, const struct sim_vq *vq);
 
 /* Config space as after power on. */

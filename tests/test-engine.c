@@ -355,6 +355,7 @@ static const struct {
 	{ "sim:quirk=cvq16", 16 },
 	{ "sim:quirk=exact-size", 256 },
 	{ "sim:quirk=exact-size,queue-size=32", 32 },
+	{ "sim:queue-size=32", 64 },
 };
 
 static void ring_size_is_what_the_device_can_take(void **state)
