@@ -267,6 +267,12 @@ lab-traffic: deps-build deps-test deps-lab
 	$(Q)tests/lab/prepare
 	$(Q)BUILD=$(abspath $(B)) timeout 600 tests/lab/traffic.py
 
+# Beside QEMU and a bare loop on the same device; --write renews the document.
+.PHONY: bench
+bench: deps-build deps-test deps-lab
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)BUILD=$(abspath $(B)) timeout 1500 tests/bench/bench.py $(BENCH_FLAGS)
+
 .PHONY: demo
 demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all
@@ -334,6 +340,7 @@ help:
 	@echo 'check        install what it needs, build, run all tests'
 	@echo '             LAB=auto|require|no: tests on real kernel devices'
 	@echo 'check-quick  unit and command line tests only'
+	@echo 'bench        a restore beside QEMU and a bare loop, in the lab'
 	@echo 'lab-traffic  proof that no frame reaches a wrong queue'
 	@echo 'lab-shell    a prompt in a machine with vhost-vdpa devices'
 	@echo 'fuzz         FUZZ_SECONDS=60 for each harness; check-fuzz: a short burst'

@@ -44,7 +44,7 @@ static uint32_t pass_request(int ours, int kernel)
 
 	if (n < (ssize_t)sizeof(*h))
 		_exit(0);
-	if (send(kernel, packet, (size_t)n, 0) < 0)
+	if (send(kernel, packet, (size_t)n, MSG_NOSIGNAL) < 0)
 		tell_error(ours, h->nlmsg_seq, errno);
 	return h->nlmsg_seq;
 }

@@ -34,11 +34,13 @@ int nltalk_fail(struct netlink_error *error, int err, const char *object,
 
 	if (!error)
 		return err;
-	snprintf(reason, sizeof(reason), "%s", strerror(-err));
+	/* Not both: the arguments may hold what strerror() said before. */
 	if (fmt) {
 		va_start(args, fmt);
 		vsnprintf(reason, sizeof(reason), fmt, args);
 		va_end(args);
+	} else {
+		snprintf(reason, sizeof(reason), "%s", strerror(-err));
 	}
 	error->err = -err;
 	snprintf(error->text, sizeof(error->text), "%.128s: %.60s: %s", object,

@@ -18,6 +18,7 @@
 #include <linux/vdpa.h>
 
 #include "netlink/genl-vdpa.h"
+#include "netlink/relay.h"
 #include "netlink/vdpa-uapi.h"
 
 #define TIMEOUT_MS 100
@@ -935,6 +936,7 @@ static void error_numbers_are_judged(void **state)
 	} numbers[] = { { 5, -EBADMSG },
 			{ -5000, -EBADMSG },
 			{ -EPERM, -EPERM },
+			{ -524, -524 }, /* one that libc does not know */
 			{ INT32_MIN, -EBADMSG } };
 
 	(void)state;
@@ -962,9 +964,81 @@ static void success_without_an_answer_is_an_error(void **state)
 	hang_up(&l);
 }
 
+/* ------------------------------------------------- the process between us */
+
+static void a_relay_passes_on_and_ends(void **state)
+{
+	int pair[2], fd;
+	struct packet p = message_with(1, "request", 8);
+	char got[64];
+	pid_t child = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	fd = relay_start(pair[0], &child);
+	assert_true(fd >= 0 && child > 0);
+	assert_int_equal(send(fd, p.data, p.len, 0), p.len);
+	assert_int_equal(recv(pair[1], got, sizeof(got), 0), p.len);
+	assert_memory_equal(got, p.data, p.len);
+	assert_int_equal(send(pair[1], "answer", 6, 0), 6);
+	assert_int_equal(recv(fd, got, sizeof(got), 0), 6);
+	relay_stop(fd, child);
+	assert_int_equal(recv(pair[1], got, sizeof(got), 0), 0);
+	close(pair[1]);
+	free(p.data);
+}
+
+/* A request that the socket does not take is answered with its errno. */
+static void a_relay_tells_what_a_system_call_says(void **state)
+{
+	struct packet p = message_with(1, "request", 8);
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+	} told = { 0 };
+	int pair[2], fd;
+	pid_t child = 0;
+
+	(void)state;
+	header(&p)->nlmsg_seq = 77;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	shutdown(pair[1], SHUT_RD);
+	fd = relay_start(pair[0], &child);
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, p.data, p.len, 0), p.len);
+	assert_int_equal(recv(fd, &told, sizeof(told), 0), sizeof(told));
+	assert_int_equal(told.h.nlmsg_type, NLMSG_ERROR);
+	assert_int_equal(told.h.nlmsg_seq, 77);
+	assert_int_equal(told.e.error, -EPIPE);
+	relay_stop(fd, child);
+	close(pair[1]);
+	free(p.data);
+}
+
+/* Whatever this machine has: an answer, and nothing left behind. */
+static void the_kernel_of_this_machine_is_asked(void **state)
+{
+	struct netlink_error error = { 0 };
+	struct vdpa_nl *nl = NULL;
+	int before = dup(0), after, err;
+
+	(void)state;
+	close(before);
+	err = vdpa_nl_open(TIMEOUT_MS * 20, &nl, &error);
+	if (err)
+		assert_true(*error.text);
+	vdpa_nl_close(nl);
+	after = dup(0);
+	close(after);
+	assert_int_equal(after, before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_relay_passes_on_and_ends),
+		cmocka_unit_test(a_relay_tells_what_a_system_call_says),
+		cmocka_unit_test(the_kernel_of_this_machine_is_asked),
 		cmocka_unit_test(uapi_values_are_those_of_the_header),
 		cmocka_unit_test(management_devices_are_listed),
 		cmocka_unit_test(devices_are_listed),

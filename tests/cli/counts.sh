@@ -52,4 +52,14 @@ judge 'ioctls_do_not_depend_on_the_number_of_commands' "$few, $ioctls"
 [ "$few" -gt 0 ] && [ "$few" -le 55 ]
 judge 'a_restore_of_one_pair_takes_few_ioctls' "$few ioctls"
 
+# The typical guest of docs/benchmarks.md, to the call.
+run load --json "$data/typical.json" sim
+"$PYTHON" -c '
+import json, sys
+counts = json.load(open(sys.argv[1]))["counts"]
+wanted = {"commands": 22, "kicks": 1, "ioctls": 98, "iotlb_writes": 4}
+sys.exit("counts are %s, wanted %s" % (counts, wanted) if counts != wanted else 0)' \
+	"$work/out" 2>"$work/err"
+judge 'a_typical_restore_takes_just_these_calls'
+
 finish

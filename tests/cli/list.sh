@@ -47,6 +47,24 @@ done
 fails 7 nonexistent files_are_read_before_netlink \
 	save --vdpa vdpa0 --transcript /nonexistent
 
+# A sandbox that forbids netlink. Leaks cannot be looked for under strace.
+forbidden() {
+	ASAN_OPTIONS=detect_leaks=0 timeout 30 strace -f -qq -o "$work/trace" \
+		-e inject=socket:error=EPERM "$VDPA_RESTORE" "$@" \
+		>"$work/out" 2>"$work/err" </dev/null
+	code=$?
+}
+forbidden list
+if grep -q 'Operation not permitted' "$work/err"; then
+	[ "$code" -eq 0 ]
+	judge list_does_without_netlink "exit $code"
+	forbidden save --vdpa vdpa0
+	[ "$code" -eq 4 ] && grep -q 'run it as root' "$work/err"
+	judge save_says_that_netlink_is_forbidden "exit $code"
+else
+	skip list_does_without_netlink "strace cannot trace here"
+fi
+
 export VDPA_RESTORE work
 if ! unshare -m true 2>/dev/null; then
 	skip list_shows_a_device "no mount namespace can be made"

@@ -17,7 +17,11 @@ fuzz_lib_obj := $(fuzz_lib_src:%.c=$(B)/%.o)
 $(fuzz_bin): $(B)/%: $(B)/tests/fuzz/%.o $(fuzz_lib_obj) $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(fuzz_lib_obj) \
-		$(static_lib) $(cjson_libs)
+		$(static_lib) $(cjson_libs) $(fuzz_more)
+
+$(B)/tests/fuzz/fuzz-netlink.o: ALL_CPPFLAGS += $(nl_cflags)
+$(B)/fuzz-netlink: $(nl_obj)
+$(B)/fuzz-netlink: fuzz_more = $(nl_obj) $(nl_libs)
 
 .PHONY: fuzz-bins
 fuzz-bins: $(fuzz_bin)

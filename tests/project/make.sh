@@ -4,7 +4,9 @@ set -u
 # shellcheck source=tests/project/lib.sh
 . "$(dirname "$0")/lib.sh"
 # A copy, so that touching files here disturbs nobody.
-cp -r Makefile cmd restore netlink include completions docs "$root/" 2>/dev/null
+cp -r Makefile cmd restore netlink include completions docs "$root/"
+mkdir -p "$root/tests/fuzz"
+cp tests/fuzz/fuzz.mk "$root/tests/fuzz/"
 
 run_make() {
 	env -u MAKEFLAGS -u MAKELEVEL -u SAN -u CC make --no-print-directory \
