@@ -31,15 +31,15 @@ struct vdpr_run {
 	struct vdpr_vring *given; /* copy of the caller's rings */
 	struct vdpr_vring *rings; /* data rings, as many as fit.n_queues */
 
-	bool config_changed;	 /* a config interrupt came */
-	bool prefilled;		 /* commands are shown, but not kicked yet */
-	size_t next;		 /* next command to post */
-	size_t n_done;		 /* used and judged */
-	size_t n_refused;	 /* beyond repair by --warn */
-	uint64_t stall_at;	 /* when to look without having been called */
-	bool kicked_again;	 /* at the first such time, once a ring-full */
-	size_t row_end;		 /* of the commands that are being sent */
-	uint64_t kick_limit;	 /* kicks by then: one a ring-full */
+	bool config_changed; /* a config interrupt came */
+	bool prefilled;	     /* commands are shown, but not kicked yet */
+	size_t next;	     /* next command to post */
+	size_t n_done;	     /* used and judged */
+	size_t n_refused;    /* beyond repair by --warn */
+	uint64_t stall_at;   /* when to look without having been called */
+	bool kicked_again;   /* at the first such time, once a ring-full */
+	size_t row_end;	     /* of the commands that are being sent */
+	uint64_t kick_limit; /* kicks by then: one a ring-full */
 };
 
 /* A device that has not moved for so long may have missed a kick, or we a call. */

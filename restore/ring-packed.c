@@ -198,28 +198,15 @@ static bool packed_publish(struct vdpr_ring *ring)
 	return !kick_spared(ring, ring->avail_idx, ring->avail_wrap, added);
 }
 
-/* Do flags say that the entry is used in the lap that the driver is in? */
-static bool is_used(const struct vdpr_ring *ring, uint16_t flags)
-{
-	bool avail = flags & F_AVAIL;
-	bool used = flags & F_USED;
-
-	return avail == used && used == ring->used_wrap;
-}
-
-static bool packed_has_used(const struct vdpr_ring *ring)
-{
-	const uint8_t *d = ring->rw + (size_t)ring->used_idx * DESC_SIZE;
-
-	return is_used(ring, vdpr_load_le16(d + DESC_FLAGS));
-}
-
 static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
 			    uint32_t *len)
 {
 	const uint8_t *d = desc(ring, ring->used_idx);
+	uint16_t flags = vdpr_load_le16(d + DESC_FLAGS);
+	bool avail = flags & F_AVAIL;
+	bool used = flags & F_USED;
 
-	if (!is_used(ring, vdpr_load_le16(d + DESC_FLAGS)))
+	if (avail != used || used != ring->used_wrap)
 		return 0;
 	if (!ring->outstanding) {
 		ring->fault = "used a buffer though none is outstanding";
@@ -251,7 +238,6 @@ const struct vdpr_ring_ops vdpr_ring_packed = {
 	.publish = packed_publish,
 	.spares_kick = packed_spares_kick,
 	.arm = packed_arm,
-	.has_used = packed_has_used,
 	.next_used = packed_next_used,
 	.skip_used = packed_skip_used,
 	.next_off = packed_next_off,

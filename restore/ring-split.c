@@ -173,11 +173,6 @@ static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
 	return 1;
 }
 
-static bool split_has_used(const struct vdpr_ring *ring)
-{
-	return vdpr_load_le16(ring->rw + USED_IDX) != ring->used_idx;
-}
-
 static void split_skip_used(struct vdpr_ring *ring)
 {
 	ring->used_idx++;
@@ -198,7 +193,6 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.publish = split_publish,
 	.spares_kick = split_spares_kick,
 	.arm = split_arm,
-	.has_used = split_has_used,
 	.next_used = split_next_used,
 	.skip_used = split_skip_used,
 	.next_off = split_next_off,

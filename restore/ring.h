@@ -42,8 +42,6 @@ struct vdpr_ring_ops {
 	bool (*spares_kick)(struct vdpr_ring *ring, uint16_t more);
 	/* Asks for an interrupt when @count of the outstanding are used. */
 	void (*arm)(struct vdpr_ring *ring, uint16_t count);
-	/* Is there anything to take? Cheap, for a loop that waits. */
-	bool (*has_used)(const struct vdpr_ring *ring);
 	/* 1: *slot and *len are the next used buffer; 0: none; -EPROTO. */
 	int (*next_used)(struct vdpr_ring *ring, uint16_t *slot, uint32_t *len);
 	/* Its place is taken: go on to the next. */

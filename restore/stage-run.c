@@ -316,22 +316,19 @@ static void relax(void)
  */
 static int spin(struct vdpr_run *run)
 {
-	const struct vdpr_ring *ring = &run->cvq->ring;
-	uint64_t until = 0;
+	uint64_t until = vdpr_now() + SPIN_NSEC;
+	size_t done = run->n_done;
+	int ret;
 
-	for (;;) {
-		uint64_t now;
-
-		for (int i = 0; i < SPIN_LOOKS; i++)
-			if (ring->format.ops->has_used(ring))
-				return collect(run);
+	do {
+		for (int i = 0; i < SPIN_LOOKS; i++) {
+			ret = collect(run);
+			if (ret || run->n_done != done)
+				return ret;
+		}
 		relax();
-		now = vdpr_now();
-		if (!until)
-			until = now + SPIN_NSEC;
-		if (now >= until)
-			return 0;
-	}
+	} while (vdpr_now() < until);
+	return 0;
 }
 
 /* Sends commands up to @end and waits until every one is used and judged. */
