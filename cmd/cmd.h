@@ -301,6 +301,11 @@ int load_print_report(struct cli *cli, const char *text);
 
 /* ----------------------------------------------------------------- signals */
 
+/* signals_answer() - SIGINT and SIGTERM end the tool with exit code 1 and a word.
+ * Where they must do more they are blocked: signals_block().
+ */
+void signals_answer(bool as_json);
+
 /* signals_block() - keep SIGINT and SIGTERM from ending the program.
  * Return: a descriptor that is readable once one of them came, or -errno.
  */

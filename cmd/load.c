@@ -2,6 +2,7 @@
 /* load: restores a state to a device, and holds the device if that is wanted. */
 #include "cmd/cmd.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -200,6 +201,28 @@ static int read_state(struct cli *cli, const struct load *load,
 	return 0;
 }
 
+/* Before the device is touched: a picture that cannot be written would make a
+ * restored device look like a failure. */
+static int check_timeline(struct cli *cli, const struct load *load)
+{
+	_cleanup_free_ char *folder = NULL;
+	const char *slash;
+
+	if (!load->timeline || out_descriptor(load->timeline) >= 0)
+		return 0;
+	cli->stage = "timeline";
+	slash = strrchr(load->timeline, '/');
+	folder = slash ? strndup(load->timeline,
+				 (size_t)(slash - load->timeline) + 1)
+		       : strdup(".");
+	if (folder && !access(folder, W_OK | X_OK))
+		return 0;
+	return fail(cli, VDPR_CAUSE_OTHER,
+		    "give --timeline a file in a folder "
+		    "that can be written",
+		    "%s: %s", load->timeline, strerror(errno));
+}
+
 static int block_signals(struct cli *cli, struct load *load)
 {
 	cli->signals = signals_block();
@@ -331,6 +354,8 @@ static int load_run(struct cli *cli, const struct args *args)
 		code = block_signals(cli, &load);
 	if (!code)
 		code = read_state(cli, &load, &state);
+	if (!code)
+		code = check_timeline(cli, &load);
 	if (!code)
 		code = restore(cli, &load, state);
 	if (cli->signals >= 0)

@@ -109,6 +109,15 @@ static int run(struct cli *cli, int argc, char **argv)
 	return code ? code : flushed;
 }
 
+/* Before the arguments are understood: a signal may come first. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (!strcmp(argv[i], "--json"))
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { .stage = "arguments",
@@ -119,6 +128,7 @@ int main(int argc, char **argv)
 	fill_standard_streams();
 	/* A reader that went away is an output failure, said and exit 1. */
 	signal(SIGPIPE, SIG_IGN);
+	signals_answer(wants_json(argc, argv));
 	cli.out = open_memstream(&cli.out_text, &cli.out_len);
 	if (cli.out && vdpr_ctx_new(&cli.ctx) == 0)
 		code = run(&cli, argc, argv);

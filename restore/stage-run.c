@@ -6,6 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Of many refusals so many stand in one line or in the log; all in the report. */
+#define REFUSALS_NAMED 8
+
 /* ---------------------------------------------------------- judging answers */
 
 static bool only_warns(const struct vdpr_run *run, const char *section)
@@ -46,8 +49,9 @@ static void warn_refusal(struct vdpr_run *run, size_t i, int ack)
 	refusal_text(plan, i, ack, &text);
 	vdpr_reasons_add(&run->report->warnings, &kind, "ack 0", "ack 1", "",
 			 "%s", text.data ? text.data : "");
-	vdpr_log(run->ctx, VDPR_LOG_WARNING, "%s: %s", run->dev->name,
-		 text.data ? text.data : "");
+	if (run->report->warnings.count <= REFUSALS_NAMED)
+		vdpr_log(run->ctx, VDPR_LOG_WARNING, "%s: %s", run->dev->name,
+			 text.data ? text.data : "");
 }
 
 static int judge_command(struct vdpr_run *run, size_t i, uint8_t ack,
@@ -229,8 +233,6 @@ static int post(struct vdpr_run *run, size_t end)
 	run->kicked_again = false;
 	return wanted ? kick(run) : 0;
 }
-
-#define REFUSALS_NAMED 8
 
 /* One line for all commands that were refused. */
 static int report_refused(struct vdpr_run *run)

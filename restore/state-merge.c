@@ -67,7 +67,7 @@ static int conflict(struct merge *m, size_t i)
 		  "%s: conflict: %s from %s, %s from %s", item->name, ours,
 		  m->source[i] ? m->source[i] : "an unnamed source", theirs,
 		  source ? source : "an unnamed source");
-	vdpr_cure(m->ctx, "say which source to prefer");
+	vdpr_cure(m->ctx, "say with --prefer SOURCE whose value is to win");
 	return -EEXIST;
 }
 

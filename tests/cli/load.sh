@@ -271,16 +271,21 @@ fails 2 'standard output has the report' timeline_cannot_go_to_stdout \
 	load "$example" sim --timeline -
 fails 2 'standard output' timeline_cannot_go_to_dev_stdout \
 	load "$example" sim --timeline /dev/stdout
-run load -q "$example" sim --timeline "$work/no/such/line.svg"
+run load -q "$example" "sim:dump=$work/untouched" --timeline "$work/no/such/line.svg"
 [ "$code" -eq 1 ] && grep -q 'No such file' "$work/err" &&
-	grep -q '^restored: ' "$work/out"
-judge timeline_that_fails_comes_after_the_report "exit $code"
+	[ ! -s "$work/out" ] && [ ! -e "$work/untouched" ]
+judge timeline_that_cannot_be_leaves_the_device_alone "exit $code"
 run load --json "$example" sim --timeline "$work/no/such/line.svg"
 [ "$code" -eq 1 ]
 judge timeline_that_fails_in_json "exit $code"
 holds timeline_error_in_json \
 	'j["exit"] == 1 and j["error"]["stage"] == "timeline"'
-run load "$example" sim:refuse=4.1 --timeline "$work/no/such/line.svg"
+# A folder where the file should be: found out only when it is written.
+mkdir "$work/line.svg"
+run load -q "$example" sim --timeline "$work/line.svg"
+[ "$code" -eq 1 ] && grep -q '^restored: ' "$work/out"
+judge timeline_that_fails_comes_after_the_report "exit $code"
+run load "$example" sim:refuse=4.1 --timeline "$work/line.svg"
 [ "$code" -eq 5 ]
 judge timeline_error_does_not_hide_the_first "exit $code"
 run load -q "$example" sim --timeline /dev/fd/2
