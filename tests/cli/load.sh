@@ -281,11 +281,11 @@ judge timeline_that_fails_in_json "exit $code"
 holds timeline_error_in_json \
 	'j["exit"] == 1 and j["error"]["stage"] == "timeline"'
 # A folder where the file should be: found out only when it is written.
-mkdir "$work/line.svg"
-run load -q "$example" sim --timeline "$work/line.svg"
+mkdir "$work/folder.svg"
+run load -q "$example" sim --timeline "$work/folder.svg"
 [ "$code" -eq 1 ] && grep -q '^restored: ' "$work/out"
 judge timeline_that_fails_comes_after_the_report "exit $code"
-run load "$example" sim:refuse=4.1 --timeline "$work/line.svg"
+run load "$example" sim:refuse=4.1 --timeline "$work/folder.svg"
 [ "$code" -eq 5 ]
 judge timeline_error_does_not_hide_the_first "exit $code"
 run load -q "$example" sim --timeline /dev/fd/2
