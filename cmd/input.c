@@ -89,8 +89,8 @@ static int fail_read(struct cli *cli, const char *name, int rc)
 	if (rc == -ECANCELED)
 		return fail(cli, VDPR_CAUSE_OTHER, NULL,
 			    "%s: read: interrupted", name);
-	return fail(cli, VDPR_CAUSE_INPUT, NULL, "%s: read: %s", name,
-		    strerror(-rc));
+	return fail(cli, VDPR_CAUSE_INPUT, "give a file that can be read",
+		    "%s: read: %s", name, strerror(-rc));
 }
 
 /* What an input is called in messages. */
@@ -110,8 +110,9 @@ int input_read(struct cli *cli, const char *path, size_t limit, char **out,
 	if (!standard)
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
-		return fail(cli, VDPR_CAUSE_INPUT, NULL, "%s: open: %s", path,
-			    strerror(errno));
+		return fail(cli, VDPR_CAUSE_INPUT,
+			    "give a file that can be read", "%s: open: %s",
+			    path, strerror(errno));
 	rc = read_all(cli, fd, limit, &text);
 	if (!standard)
 		close(fd);

@@ -144,8 +144,11 @@ static int open_fd(struct vdpr_ctx *ctx, const char *name, const char *rest,
 		return ret;
 	if (fcntl(fd, F_GETFD) < 0) {
 		ret = -errno;
-		return vdpr_fail(ctx, VDPR_CAUSE_OTHER, ret, "%s: %s", name,
-				 strerror(-ret));
+		vdpr_fail(ctx, VDPR_CAUSE_OTHER, ret, "%s: %s", name,
+			  strerror(-ret));
+		vdpr_cure(ctx, "open it in the calling process, as in "
+			       "'exec 5<>/dev/vhost-vdpa-0'");
+		return ret;
 	}
 	return vdpr_kernel_from_fd(ctx, name, fd, false, out);
 }

@@ -375,6 +375,8 @@ int vdpr_sim_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 		ret = vdpr_fail(ctx, VDPR_CAUSE_OTHER, -EACCES,
 				"%s: dump=%s: cannot be written", name,
 				opts->dump);
+		vdpr_cure(ctx, "give dump= a file in a folder that can be "
+			       "written");
 		vdpr_sim_opts_free(opts);
 		return ret;
 	}

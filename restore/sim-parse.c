@@ -307,8 +307,10 @@ static int set_key(struct vdpr_ctx *ctx, struct sim_opts *opts, char *word,
 				 "sim: %s: bad value '%s' (want %s)", word,
 				 value, key->want);
 	}
-	return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-			 "sim: '%s': unknown key", word);
+	vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL, "sim: '%s': unknown key",
+		  word);
+	vdpr_cure(ctx, "vdpa-restore(8) lists the simulator's keys");
+	return -EINVAL;
 }
 
 static void set_defaults(struct sim_opts *opts)
