@@ -665,7 +665,7 @@ def main():
     if wrong:
         sys.exit("check.py: no such test: %s" % ", ".join(name[5:] for name in wrong))
     open(TRACE_FILE, "w", encoding="utf-8").close()
-    with lab.Machine(nics=[lab.Nic(), lab.Nic(), lab.Nic(packed=True), lab.Nic(event_idx=False, indirect_desc=False)], files=files, qemu_args=["-D", TRACE_FILE]) as vm:
+    with lab.boot(nics=[lab.Nic(), lab.Nic(), lab.Nic(packed=True), lab.Nic(event_idx=False, indirect_desc=False)], files=files, qemu_args=["-D", TRACE_FILE]) as vm:
         print("# booted in %.1f s" % vm.boot_seconds)
         failed = run(Check(vm), names)
     print("1..%d" % len(names))

@@ -620,6 +620,15 @@ class Machine:
 
 # ---------------------------------------------------------------- command line
 
+def boot(**options):
+    """A Machine, tried twice: under TCG on a busy host a kernel's timer check can fail at boot."""
+    try:
+        return Machine(**options)
+    except LabError as error:
+        print("# the machine did not boot, once more: %s" % str(error).splitlines()[0], flush=True)
+        return Machine(**options)
+
+
 def parse_nic(text):
     """"queues=2,packed=on,driver=virtio-pci" -> Nic."""
     given = {}

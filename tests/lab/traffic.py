@@ -217,7 +217,7 @@ def main():
     traffic = os.path.join(BUILD, "tests/lab/traffic")
     if not os.path.exists(traffic):
         raise lab.LabError("%s is not there: make builds it" % traffic)
-    with lab.Machine(nics=[lab.Nic()], sims=0, files=[traffic], limit=600) as vm:
+    with lab.boot(nics=[lab.Nic()], sims=0, files=[traffic], limit=600) as vm:
         refuse_ebpf(vm)
         print("# booted in %.1f s" % vm.boot_seconds, flush=True)
         tap.check(vm.run(["traffic", "--selftest"]).code == 0, "traffic: the hash is that of the published vectors")
