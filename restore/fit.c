@@ -121,7 +121,7 @@ static void fit_features(struct vdpr_fit *fit)
 	fit->asked = fit->state->negotiated;
 	fit->asked.word[0] &= ~missing.word[0];
 	fit->asked.word[1] &= ~missing.word[1];
-	/* The device's own: without it the IOMMU is not used (facts of parents). */
+	/* The device's own: vdpa_sim, mlx5 and ifcvf take no features without. */
 	if (offers(fit, VIRTIO_F_ACCESS_PLATFORM))
 		vdpr_features_set(&fit->asked, VIRTIO_F_ACCESS_PLATFORM, true);
 }
@@ -463,10 +463,10 @@ bool vdpr_fit_enables(const struct vdpr_fit *fit, uint32_t index)
 	return false;
 }
 
-static bool only_warns(const struct vdpr_fit *fit, const char *section)
+bool vdpr_only_warns(const struct vdpr_restore_opts *opts, const char *section)
 {
-	for (size_t i = 0; i < fit->opts->n_warn; i++)
-		if (!strcmp(fit->opts->warn[i], section))
+	for (size_t i = 0; section && i < opts->n_warn; i++)
+		if (!strcmp(opts->warn[i], section))
 			return true;
 	return false;
 }
@@ -476,7 +476,7 @@ static void fit_coalescing(struct vdpr_fit *fit)
 {
 	const struct vdpr_reason_kind kind = { "coalescing", "limit",
 					       "queues" };
-	bool warn = only_warns(fit, "coalescing");
+	bool warn = vdpr_only_warns(fit->opts, "coalescing");
 	const struct vdpr_state *state = fit->state;
 
 	if (state->member[VDPR_COAL_QUEUES] != VDPR_KNOWN)

@@ -32,4 +32,8 @@ int vdpr_fit(struct vdpr_fit *fit);
 /* vdpr_fit_enables() - is a data queue among those to be enabled? */
 bool vdpr_fit_enables(const struct vdpr_fit *fit, uint32_t index);
 
+/* vdpr_only_warns() - did the caller turn refusals of a section into warnings?
+ * @section: NULL: a command of no section, never. */
+bool vdpr_only_warns(const struct vdpr_restore_opts *opts, const char *section);
+
 #endif

@@ -11,14 +11,6 @@
 
 /* ---------------------------------------------------------- judging answers */
 
-static bool only_warns(const struct vdpr_run *run, const char *section)
-{
-	for (size_t i = 0; i < run->opts.n_warn; i++)
-		if (section && !strcmp(run->opts.warn[i], section))
-			return true;
-	return false;
-}
-
 /* "rss: device refused RSS_CONFIG 4.1 (309 bytes, ack 1), payload 3f00..." */
 static void refusal_text(const struct vdpr_plan *plan, size_t i, int ack,
 			 struct vdpr_buf *out)
@@ -70,7 +62,7 @@ static int judge_command(struct vdpr_run *run, size_t i, uint8_t ack,
 			info->command, ack,
 			ack == VDPR_ACK_PENDING ? ", which it never wrote"
 						: "");
-	if (only_warns(run, info->section))
+	if (vdpr_only_warns(&run->opts, info->section))
 		warn_refusal(run, i, ack);
 	else
 		run->n_refused++;
@@ -246,7 +238,8 @@ static int report_refused(struct vdpr_run *run)
 			report->plan->entry[i].info;
 		int ack = report->result[i].ack;
 
-		if (ack <= VIRTIO_NET_OK || only_warns(run, info->section))
+		if (ack <= VIRTIO_NET_OK ||
+		    vdpr_only_warns(&run->opts, info->section))
 			continue;
 		/* A line stays readable; the report has every command. */
 		if (++count > REFUSALS_NAMED)
@@ -367,14 +360,10 @@ static int drive(struct vdpr_run *run, size_t end)
 /* ---------------------------------------------------------------- 7 replay */
 
 /* Fields that a restore compared and that no command changes. */
-static const uint32_t fixed_config =
-	VDPR_CONFIG_MAX_PAIRS | VDPR_CONFIG_MTU | VDPR_CONFIG_RSS_KEY |
-	VDPR_CONFIG_RSS_TABLE | VDPR_CONFIG_HASH_TYPES;
-
 static bool same_limits(const struct vdpr_net_config *a,
 			const struct vdpr_net_config *b)
 {
-	uint32_t has = a->has & fixed_config;
+	uint32_t has = a->has;
 
 	return (!(has & VDPR_CONFIG_MAX_PAIRS) ||
 		a->max_virtqueue_pairs == b->max_virtqueue_pairs) &&
@@ -411,8 +400,7 @@ static int check_mac(struct vdpr_run *run, const struct vdpr_net_config *config)
 	const uint8_t *wanted = run->state->mac;
 	char have[VDPR_MAC_TEXT], want[VDPR_MAC_TEXT];
 
-	if (!(config->has & VDPR_CONFIG_MAC) || !mac_was_set(run) ||
-	    !memcmp(config->mac, wanted, 6))
+	if (!(config->has & VDPR_CONFIG_MAC) || !memcmp(config->mac, wanted, 6))
 		return 0;
 	vdpr_mac_format(config->mac, have);
 	vdpr_mac_format(wanted, want);
