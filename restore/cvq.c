@@ -41,11 +41,11 @@ int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 	size_t out_len = 0, in_len = 0;
 	int ret;
 
-	for (size_t i = 0; i < n_slots; i++) {
-		if ((size_t)slot[i].out + slot[i].out_len > out_len)
-			out_len = (size_t)slot[i].out + slot[i].out_len;
-		if ((size_t)slot[i].in + slot[i].in_len > in_len)
-			in_len = (size_t)slot[i].in + slot[i].in_len;
+	if (n_slots) {
+		const struct vdpr_cvq_slot *last = &slot[n_slots - 1];
+
+		out_len = (size_t)last->out + last->out_len;
+		in_len = (size_t)last->in + last->in_len;
 	}
 	ret = vdpr_mem_alloc(&cvq->mem, out_at + out_len, in_at + in_len);
 	if (ret)
@@ -103,12 +103,15 @@ int vdpr_cvq_kick(struct vdpr_cvq *cvq)
 
 size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end)
 {
+	const uint64_t out = vdpr_mem_iova(&cvq->mem, cvq->out);
+	const uint64_t in = vdpr_mem_iova(&cvq->mem, cvq->in);
+
 	for (; next < end; next++) {
 		const struct vdpr_cvq_slot *slot = &cvq->slot[next];
 		const struct vdpr_ring_buf buf = {
-			.out = vdpr_mem_iova(&cvq->mem, cvq->out + slot->out),
+			.out = out + slot->out,
 			.out_len = slot->out_len,
-			.in = vdpr_mem_iova(&cvq->mem, cvq->in + slot->in),
+			.in = in + slot->in,
 			.in_len = slot->in_len,
 		};
 

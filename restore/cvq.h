@@ -46,7 +46,7 @@ struct vdpr_cvq {
 int vdpr_cvq_new(struct vdpr_cvq **out);
 
 /* vdpr_cvq_layout() - allocate for @num entries and what the slots ask for.
- * @slot: @n_slots, owned by @cvq on success.
+ * @slot: @n_slots, each behind the one before, owned by @cvq on success.
  * Return: 0 or -errno.
  */
 int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,

@@ -31,20 +31,30 @@ static void begin(struct builder *b)
 	b->start = b->bytes.len;
 }
 
+/* Room for @more entries. */
+static bool reserve(struct builder *b, size_t more)
+{
+	size_t cap = b->cap ? b->cap : 16;
+	struct vdpr_plan_entry *entry;
+
+	while (cap < b->count + more)
+		cap *= 2;
+	if (cap == b->cap)
+		return true;
+	entry = reallocarray(b->entry, cap, sizeof(*entry));
+	if (!entry) {
+		b->error = -ENOMEM;
+		return false;
+	}
+	b->entry = entry;
+	b->cap = cap;
+	return true;
+}
+
 static void end(struct builder *b)
 {
-	if (b->count == b->cap) {
-		size_t cap = b->cap ? 2 * b->cap : 16;
-		struct vdpr_plan_entry *entry =
-			reallocarray(b->entry, cap, sizeof(*entry));
-
-		if (!entry) {
-			b->error = -ENOMEM;
-			return;
-		}
-		b->entry = entry;
-		b->cap = cap;
-	}
+	if (!reserve(b, 1))
+		return;
 	b->entry[b->count++] = (struct vdpr_plan_entry){
 		.info = b->info,
 		.offset = b->start,
@@ -59,14 +69,10 @@ static void emit_u8(struct builder *b, uint8_t value)
 	end(b);
 }
 
-/* VLANs come by the thousand, so their payload is one append. */
 static void emit_le16(struct builder *b, uint16_t value)
 {
-	const uint8_t bytes[4] = { b->info->ctrl_class, b->info->command,
-				   (uint8_t)value, (uint8_t)(value >> 8) };
-
-	b->start = b->bytes.len + 2;
-	vdpr_buf_add(&b->bytes, bytes, sizeof(bytes));
+	begin(b);
+	vdpr_buf_le16(&b->bytes, value);
 	end(b);
 }
 
@@ -222,13 +228,42 @@ static void encode_nobcast(struct builder *b, const struct vdpr_state *s)
 
 /* ------------------------------------------------------------ VLAN, class 2 */
 
+enum { VLAN_LEN = 4 }; /* class, command, le16 id */
+
+static size_t count_vlans(const struct vdpr_state *s)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(s->vlan); i++)
+		count += (size_t)__builtin_popcount(s->vlan[i]);
+	return count;
+}
+
+/* They come by the thousand, so room is made once for all. */
 static void encode_vlans(struct builder *b, const struct vdpr_state *s)
 {
+	struct vdpr_plan_entry *entry;
+	size_t at = b->bytes.len;
+	size_t count;
+	uint8_t *bytes;
+
 	if (!is_known(s, VDPR_VLAN_IDS))
 		return;
+	count = count_vlans(s);
+	bytes = vdpr_buf_grow(&b->bytes, count * VLAN_LEN);
+	if (!bytes || !reserve(b, count))
+		return;
+	entry = b->entry + b->count;
+	b->count += count;
 	for (unsigned int id = 0; id < VDPR_VLANS; id++) {
-		if (vdpr_vlan_has(s, id))
-			emit_le16(b, (uint16_t)id);
+		if (!vdpr_vlan_has(s, id))
+			continue;
+		bytes[0] = b->info->ctrl_class;
+		bytes[1] = b->info->command;
+		vdpr_put_le16(bytes + 2, (uint16_t)id);
+		*entry++ = (struct vdpr_plan_entry){ b->info, at + 2, 2 };
+		bytes += VLAN_LEN;
+		at += VLAN_LEN;
 	}
 }
 

@@ -92,9 +92,9 @@ static void show_head(struct vdpr_ring *ring, uint16_t head, uint16_t flags)
 		ring->first_idx = head;
 		ring->first_flags = flags;
 	} else {
-		vdpr_store_le16(desc(ring, head) + DESC_FLAGS, flags);
+		vdpr_release_le16(desc(ring, head) + DESC_FLAGS, flags);
 	}
-	ring->added = (uint16_t)(ring->added + vdpr_ring_chain(ring));
+	ring->added = (uint16_t)(ring->added + ring->chain);
 }
 
 static void add_indirect(struct vdpr_ring *ring,
@@ -130,8 +130,8 @@ static void packed_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 	ring->avail_idx = step(ring, head, &ring->avail_wrap);
 	second = desc(ring, ring->avail_idx);
 	write_desc(second, buf->in, buf->in_len, slot);
-	vdpr_store_le16(second + DESC_FLAGS,
-			avail_flags(ring) | VRING_DESC_F_WRITE);
+	vdpr_release_le16(second + DESC_FLAGS,
+			  avail_flags(ring) | VRING_DESC_F_WRITE);
 	ring->avail_idx = step(ring, ring->avail_idx, &ring->avail_wrap);
 	show_head(ring, head, flags);
 }
@@ -168,7 +168,7 @@ static uint16_t walk(const struct vdpr_ring *ring, uint16_t idx,
 
 static bool packed_spares_kick(struct vdpr_ring *ring, uint16_t more)
 {
-	uint16_t entries = (uint16_t)(more * vdpr_ring_chain(ring));
+	uint16_t entries = (uint16_t)(more * ring->chain);
 	bool wrap = ring->avail_wrap;
 	uint16_t idx = walk(ring, ring->avail_idx, entries, &wrap);
 
@@ -177,7 +177,7 @@ static bool packed_spares_kick(struct vdpr_ring *ring, uint16_t more)
 
 static void packed_arm(struct vdpr_ring *ring, uint16_t count)
 {
-	uint32_t entries = (count - 1u) * vdpr_ring_chain(ring);
+	uint32_t entries = (count - 1u) * ring->chain;
 	bool wrap = ring->used_wrap;
 	uint16_t at = walk(ring, ring->used_idx, entries, &wrap);
 
@@ -198,15 +198,28 @@ static bool packed_publish(struct vdpr_ring *ring)
 	return !kick_spared(ring, ring->avail_idx, ring->avail_wrap, added);
 }
 
-static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
-			    uint32_t *len)
+static bool packed_has_used(struct vdpr_ring *ring)
 {
 	const uint8_t *d = desc(ring, ring->used_idx);
 	uint16_t flags = vdpr_load_le16(d + DESC_FLAGS);
 	bool avail = flags & F_AVAIL;
 	bool used = flags & F_USED;
 
-	if (avail != used || used != ring->used_wrap)
+	return avail == used && used == ring->used_wrap;
+}
+
+static void packed_skip_used(struct vdpr_ring *ring)
+{
+	ring->used_idx =
+		walk(ring, ring->used_idx, ring->chain, &ring->used_wrap);
+}
+
+static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
+			    uint32_t *len)
+{
+	const uint8_t *d = desc(ring, ring->used_idx);
+
+	if (!packed_has_used(ring))
 		return 0;
 	if (!ring->outstanding) {
 		ring->fault = "used a buffer though none is outstanding";
@@ -214,13 +227,8 @@ static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
 	}
 	*slot = vdpr_load_le16(d + DESC_ID);
 	*len = vdpr_load_le32(d + DESC_LEN);
+	packed_skip_used(ring);
 	return 1;
-}
-
-static void packed_skip_used(struct vdpr_ring *ring)
-{
-	for (uint16_t i = 0; i < vdpr_ring_chain(ring); i++)
-		ring->used_idx = step(ring, ring->used_idx, &ring->used_wrap);
 }
 
 static uint16_t packed_next_off(const struct vdpr_ring *ring)
@@ -238,6 +246,7 @@ const struct vdpr_ring_ops vdpr_ring_packed = {
 	.publish = packed_publish,
 	.spares_kick = packed_spares_kick,
 	.arm = packed_arm,
+	.has_used = packed_has_used,
 	.next_used = packed_next_used,
 	.skip_used = packed_skip_used,
 	.next_off = packed_next_off,

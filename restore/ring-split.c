@@ -109,7 +109,7 @@ static void split_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 	vdpr_put_le64(d + DESC_SIZE, buf->in);
 	vdpr_put_le32(d + DESC_SIZE + DESC_LEN, buf->in_len);
 	vdpr_put_le16(avail(ring) + AVAIL_RING + 2u * at,
-		      (uint16_t)(slot * vdpr_ring_chain(ring)));
+		      (uint16_t)(slot * ring->chain));
 }
 
 /* Will the device look without being kicked once the index is @idx? */
@@ -145,37 +145,59 @@ static bool split_publish(struct vdpr_ring *ring)
 	return !kick_spared(ring, ring->avail_idx, before);
 }
 
-static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
-			   uint32_t *len)
+static uint16_t used_idx(struct vdpr_ring *ring)
 {
-	/* Read once: the device may change it under our feet. */
-	uint16_t idx = vdpr_load_le16(ring->rw + USED_IDX);
-	uint16_t ready = (uint16_t)(idx - ring->used_idx);
-	uint16_t chain = vdpr_ring_chain(ring);
-	const uint8_t *elem;
-	uint32_t id;
+	return vdpr_load_le16(ring->rw + USED_IDX);
+}
 
-	if (!ready)
-		return 0;
+static bool split_has_used(struct vdpr_ring *ring)
+{
+	return used_idx(ring) != ring->used_idx;
+}
+
+/* Reads the index, once for all that it covers: the device may change it under
+ * our feet. Return: 1 there are some, 0 none, -EPROTO. */
+static int look(struct vdpr_ring *ring)
+{
+	uint16_t idx = used_idx(ring);
+	uint16_t ready = (uint16_t)(idx - ring->used_idx);
+
 	if (ready > ring->outstanding) {
 		ring->fault = "moved the used index beyond what is outstanding";
 		return -EPROTO;
 	}
-	elem = ring->rw + USED_RING +
-	       (size_t)USED_ELEM * (ring->used_idx & (ring->num - 1u));
+	ring->seen_idx = idx;
+	return ready > 0;
+}
+
+static int split_next_used(struct vdpr_ring *ring, uint16_t *slot,
+			   uint32_t *len)
+{
+	const uint8_t *elem = ring->rw + USED_RING;
+	uint32_t id;
+
+	if (ring->used_idx == ring->seen_idx) {
+		int ret = look(ring);
+
+		if (ret <= 0)
+			return ret;
+	}
+	elem += (size_t)USED_ELEM * (ring->used_idx & (ring->num - 1u));
 	id = vdpr_load_le32(elem);
 	*len = vdpr_load_le32(elem + 4);
-	if (id >= ring->num || id % chain) {
+	if (id >= ring->num || id & (ring->chain - 1u)) {
 		ring->fault = "used an id that is no command's";
 		return -EPROTO;
 	}
-	*slot = (uint16_t)(id / chain);
+	*slot = (uint16_t)(id >> (ring->chain - 1u));
+	ring->used_idx++;
 	return 1;
 }
 
+/* Looks anew afterwards: the index must cover what the entry stands for. */
 static void split_skip_used(struct vdpr_ring *ring)
 {
-	ring->used_idx++;
+	ring->seen_idx = ++ring->used_idx;
 }
 
 static uint16_t split_next_off(const struct vdpr_ring *ring)
@@ -193,6 +215,7 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.publish = split_publish,
 	.spares_kick = split_spares_kick,
 	.arm = split_arm,
+	.has_used = split_has_used,
 	.next_used = split_next_used,
 	.skip_used = split_skip_used,
 	.next_off = split_next_off,

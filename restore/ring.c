@@ -15,45 +15,27 @@ void vdpr_ring_init(struct vdpr_ring *ring,
 	ring->ro = mem->ro;
 	ring->rw = mem->rw;
 	ring->ro_iova = mem->ro_iova;
-	ring->capacity = num / vdpr_ring_chain(ring);
+	ring->chain = format->indirect ? 1 : 2;
+	ring->capacity = num / ring->chain;
 	format->ops->init(ring);
 	ring->n_free = ring->capacity;
 	for (uint16_t i = 0; i < ring->capacity; i++)
-		ring->free_slot[i] = i;
-}
-
-static uint16_t take_slot(struct vdpr_ring *ring)
-{
-	uint16_t slot = ring->free_slot[ring->free_head];
-
-	if (++ring->free_head == ring->capacity)
-		ring->free_head = 0;
-	ring->n_free--;
-	return slot;
-}
-
-static void give_slot(struct vdpr_ring *ring, uint16_t slot)
-{
-	unsigned int tail = (unsigned int)ring->free_head + ring->n_free;
-
-	if (tail >= ring->capacity)
-		tail -= ring->capacity;
-	ring->free_slot[tail] = slot;
-	ring->n_free++;
+		ring->free_slot[i] = (uint8_t)i;
 }
 
 int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		  uint32_t token)
 {
-	uint16_t slot;
+	uint8_t slot;
 
 	if (!ring->n_free)
 		return -ENOSPC;
-	slot = take_slot(ring);
+	slot = ring->free_slot[ring->free_head++];
+	ring->n_free--;
+	ring->outstanding++;
 	ring->token[slot] = token;
 	ring->in_len[slot] = buf->in_len;
 	ring->busy[slot] = true;
-	ring->outstanding++;
 	ring->format.ops->add(ring, buf, slot);
 	return 0;
 }
@@ -74,51 +56,86 @@ void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count)
 		ring->format.ops->arm(ring, count);
 }
 
-static int finish_slot(struct vdpr_ring *ring, uint16_t slot, uint32_t *token)
+/* The slot is free again; its turn comes after those that are free already. */
+static uint32_t finish_slot(struct vdpr_ring *ring, uint16_t slot)
 {
 	ring->busy[slot] = false;
-	give_slot(ring, slot);
+	ring->free_slot[(uint8_t)(ring->free_head + ring->n_free)] =
+		(uint8_t)slot;
+	ring->n_free++;
 	ring->outstanding--;
-	if (++ring->oldest == ring->capacity)
-		ring->oldest = 0;
-	ring->format.ops->skip_used(ring);
-	*token = ring->token[slot];
-	return 1;
+	return ring->token[slot];
+}
+
+/* The next used buffer, of a slot that is outstanding. Return: 1, 0, -EPROTO. */
+static int next_used(struct vdpr_ring *ring, uint16_t *slot, uint32_t *len)
+{
+	int ret = ring->format.ops->next_used(ring, slot, len);
+
+	if (ret <= 0)
+		return ret;
+	if (*slot < ring->capacity && ring->busy[*slot])
+		return 1;
+	ring->fault = "used a buffer that is not outstanding";
+	return -EPROTO;
 }
 
 /*
  * With IN_ORDER one used entry may stand for all commands up to the one that it
  * names; those without an entry of their own count as written whole (2.7.9).
  */
-static int next_in_order(struct vdpr_ring *ring, uint16_t slot, uint32_t *token,
-			 uint32_t *len)
+static int begin_batch(struct vdpr_ring *ring)
 {
-	unsigned int ahead = (unsigned int)slot + ring->capacity - ring->oldest;
+	uint16_t slot;
+	int ret = next_used(ring, &slot, &ring->batch_len);
 
-	if (!ring->batch) {
-		ring->batch = (uint16_t)(ahead % ring->capacity + 1);
-		ring->batch_len = *len;
-	}
-	slot = ring->oldest;
-	*len = --ring->batch ? ring->in_len[slot] : ring->batch_len;
-	return finish_slot(ring, slot, token);
+	if (ret > 0)
+		ring->batch =
+			(uint16_t)((slot + ring->capacity - ring->oldest) %
+					   ring->capacity +
+				   1);
+	return ret;
 }
 
-int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token, uint32_t *len)
+static int take_in_order(struct vdpr_ring *ring, struct vdpr_ring_used *used,
+			 unsigned int max)
 {
-	uint16_t slot = 0;
+	unsigned int count = 0;
 	int ret;
 
-	if (ring->batch)
-		return next_in_order(ring, 0, token, len);
-	ret = ring->format.ops->next_used(ring, &slot, len);
-	if (ret <= 0)
-		return ret;
-	if (slot >= ring->capacity || !ring->busy[slot]) {
-		ring->fault = "used a buffer that is not outstanding";
-		return -EPROTO;
+	while (count < max) {
+		uint16_t slot = ring->oldest;
+
+		if (ring->batch) {
+			ring->format.ops->skip_used(ring);
+		} else {
+			ret = begin_batch(ring);
+			if (ret <= 0)
+				return count ? (int)count : ret;
+		}
+		used[count].len = --ring->batch ? ring->in_len[slot]
+						: ring->batch_len;
+		used[count++].token = finish_slot(ring, slot);
+		if (++ring->oldest == ring->capacity)
+			ring->oldest = 0;
 	}
+	return (int)count;
+}
+
+int vdpr_ring_take(struct vdpr_ring *ring, struct vdpr_ring_used *used,
+		   unsigned int max)
+{
+	unsigned int count = 0;
+
 	if (ring->format.in_order)
-		return next_in_order(ring, slot, token, len);
-	return finish_slot(ring, slot, token);
+		return take_in_order(ring, used, max);
+	while (count < max) {
+		uint16_t slot;
+		int ret = next_used(ring, &slot, &used[count].len);
+
+		if (ret <= 0)
+			return count ? (int)count : ret;
+		used[count++].token = finish_slot(ring, slot);
+	}
+	return (int)count;
 }

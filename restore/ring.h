@@ -21,6 +21,12 @@ struct vdpr_ring_buf {
 
 struct vdpr_ring;
 
+/* A command that came back. */
+struct vdpr_ring_used {
+	uint32_t token; /* as given to vdpr_ring_add() */
+	uint32_t len;	/* bytes that the device says it wrote; not checked */
+};
+
 /* The three addresses of SET_VRING_ADDR. */
 struct vdpr_ring_areas {
 	uint64_t desc, driver, device;
@@ -42,9 +48,11 @@ struct vdpr_ring_ops {
 	bool (*spares_kick)(struct vdpr_ring *ring, uint16_t more);
 	/* Asks for an interrupt when @count of the outstanding are used. */
 	void (*arm)(struct vdpr_ring *ring, uint16_t count);
-	/* 1: *slot and *len are the next used buffer; 0: none; -EPROTO. */
+	/* Has the device used anything that was not taken? One look, no judgement. */
+	bool (*has_used)(struct vdpr_ring *ring);
+	/* 1: *slot and *len were the next used buffer; 0: none; -EPROTO. */
 	int (*next_used)(struct vdpr_ring *ring, uint16_t *slot, uint32_t *len);
-	/* Its place is taken: go on to the next. */
+	/* IN_ORDER: the next place is of a command without an entry of its own. */
 	void (*skip_used)(struct vdpr_ring *ring);
 	/* Next offset and wrap, bits 16-31 of notification data (2.9). */
 	uint16_t (*next_off)(const struct vdpr_ring *ring);
@@ -76,12 +84,15 @@ struct vdpr_ring {
 	uint8_t *ro; /* what only the driver writes */
 	uint8_t *rw; /* what the device writes, too */
 	uint64_t ro_iova;
+	uint16_t chain;	   /* entries of a command: 1 or 2 */
 	uint16_t capacity; /* commands that fit at once */
 	uint16_t outstanding;
 	/* Free slots, given out in the order in which they came back: with
-	 * IN_ORDER that is the order of the ring, as it must be (2.7.9). */
-	uint16_t free_slot[VDPR_RING_MAX];
-	uint16_t free_head, n_free;
+	 * IN_ORDER that is the order of the ring, as it must be (2.7.9). The place
+	 * wraps by itself, for a byte counts to VDPR_RING_MAX. */
+	uint8_t free_slot[VDPR_RING_MAX];
+	uint8_t free_head;
+	uint16_t n_free;
 	uint32_t token[VDPR_RING_MAX];	/* of the caller, by slot */
 	uint32_t in_len[VDPR_RING_MAX]; /* by slot */
 	bool busy[VDPR_RING_MAX];
@@ -94,6 +105,7 @@ struct vdpr_ring {
 	uint16_t avail_idx; /* next to write */
 	uint16_t shown_idx; /* what the device has been shown */
 	uint16_t used_idx;  /* next to read */
+	uint16_t seen_idx;  /* split: used up to here when last looked at */
 	/* Packed only. */
 	bool avail_wrap, used_wrap;
 	uint16_t added;			 /* entries since the last publish */
@@ -128,18 +140,22 @@ bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more);
  */
 void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count);
 
-/* Entries of a command. */
-static inline uint16_t vdpr_ring_chain(const struct vdpr_ring *ring)
+/* vdpr_ring_has_used() - a look at the ring that costs little.
+ * Return: true if vdpr_ring_take() would not answer 0.
+ */
+static inline bool vdpr_ring_has_used(struct vdpr_ring *ring)
 {
-	return ring->format.indirect ? 1 : 2;
+	return ring->batch || ring->format.ops->has_used(ring);
 }
 
-/* vdpr_ring_next_used() - take the next used buffer.
- * @len: bytes that the device says it wrote; not checked here.
- * Return: 1 got one, 0 none yet, -EPROTO (ring->fault says what is wrong: an
- * index beyond what is outstanding, an id that is not).
+/* vdpr_ring_take() - take what the device has used, in its order.
+ * @used: room for @max.
+ * Return: how many were taken, 0 none yet, -EPROTO (ring->fault says what is
+ * wrong: an index beyond what is outstanding, an id that is not). What came back
+ * before something wrong is taken first; the next call then says what is wrong.
  */
-int vdpr_ring_next_used(struct vdpr_ring *ring, uint32_t *token, uint32_t *len);
+int vdpr_ring_take(struct vdpr_ring *ring, struct vdpr_ring_used *used,
+		   unsigned int max);
 
 /* ------------------------------------------------- shared by the formats */
 
@@ -160,6 +176,16 @@ static inline uint32_t vdpr_load_le32(const void *p)
 	uint32_t raw = __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
 
 	return vdpr_get_le32(&raw);
+}
+
+/* Where the device must see what was written before, and nothing hangs on what
+ * it answers. */
+static inline void vdpr_release_le16(void *p, uint16_t value)
+{
+	uint16_t raw;
+
+	vdpr_put_le16(&raw, value);
+	__atomic_store_n((uint16_t *)p, raw, __ATOMIC_RELEASE);
 }
 
 /*

@@ -60,6 +60,18 @@ void vdpr_buf_add(struct vdpr_buf *buf, const void *data, size_t len)
 	buf->data[buf->len] = '\0';
 }
 
+void *vdpr_buf_grow(struct vdpr_buf *buf, size_t len)
+{
+	char *at;
+
+	if (!buf_reserve(buf, len))
+		return NULL;
+	at = buf->data + buf->len;
+	buf->len += len;
+	buf->data[buf->len] = '\0';
+	return at;
+}
+
 void vdpr_buf_str(struct vdpr_buf *buf, const char *text)
 {
 	vdpr_buf_add(buf, text, strlen(text));

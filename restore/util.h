@@ -123,6 +123,9 @@ struct vdpr_buf {
 };
 
 void vdpr_buf_add(struct vdpr_buf *buf, const void *data, size_t len);
+/* Makes room for @len more bytes and counts them as there: the caller writes
+ * them. NULL once memory has run out. */
+void *vdpr_buf_grow(struct vdpr_buf *buf, size_t len);
 void vdpr_buf_str(struct vdpr_buf *buf, const char *text);
 void vdpr_buf_u8(struct vdpr_buf *buf, uint8_t v);
 void vdpr_buf_le16(struct vdpr_buf *buf, uint16_t v);

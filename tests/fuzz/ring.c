@@ -153,22 +153,28 @@ static void take_out(struct world *w, uint32_t token)
 	memmove(&w->out[i], &w->out[i + 1], (w->n_out - i) * sizeof(w->out[0]));
 }
 
-static void step_next(struct world *w)
+static void check_taken(struct world *w, const struct vdpr_ring_used *used)
 {
-	uint32_t token = UINT32_MAX, len = UINT32_MAX;
-	int ret = vdpr_ring_next_used(&w->ring, &token, &len);
-
-	FUZZ_CHECK(ret == 0 || ret == 1 || ret == -EPROTO);
-	FUZZ_CHECK(ret != -EPROTO || w->ring.fault);
-	FUZZ_CHECK(w->hostile || ret == (w->n_used > 0));
-	if (ret != 1)
-		return;
-	take_out(w, token);
+	take_out(w, used->token);
 	if (w->hostile)
 		return;
-	FUZZ_CHECK(token == w->used[0] && len == w->used_len[0]);
+	FUZZ_CHECK(used->token == w->used[0] && used->len == w->used_len[0]);
 	drop_first(w->used, w->n_used);
 	drop_first(w->used_len, w->n_used--);
+}
+
+static void step_take(struct world *w, unsigned int max)
+{
+	struct vdpr_ring_used used[VDPR_RING_MAX];
+	unsigned int there = w->n_used < max ? w->n_used : max;
+	bool has = vdpr_ring_has_used(&w->ring);
+	int ret = vdpr_ring_take(&w->ring, used, max);
+
+	FUZZ_CHECK(ret == -EPROTO || (ret >= 0 && (unsigned int)ret <= max));
+	FUZZ_CHECK(ret != -EPROTO || w->ring.fault);
+	FUZZ_CHECK(w->hostile || (ret == (int)there && has == (ret > 0)));
+	for (int i = 0; i < ret; i++)
+		check_taken(w, &used[i]);
 }
 
 static void step(struct world *w, struct fuzz_input *in)
@@ -190,7 +196,7 @@ static void step(struct world *w, struct fuzz_input *in)
 		step_use(w, op / 8 % 8);
 		break;
 	case 5:
-		step_next(w);
+		step_take(w, op / 8 % 8 + 1);
 		break;
 	case 6:
 		step_forge(w, in);
