@@ -33,6 +33,7 @@ struct vdpr_run {
 
 	bool config_changed; /* a config interrupt came */
 	bool prefilled;	     /* commands are shown, but not kicked yet */
+	bool data_enabled;   /* the data queues' enables have begun */
 	size_t next;	     /* next command to post */
 	size_t n_done;	     /* used and judged */
 	size_t n_refused;    /* beyond repair by --warn */
@@ -68,7 +69,8 @@ int vdpr_run_device_wrong(struct vdpr_run *run, const char *fmt, ...)
 int vdpr_run_check_status(struct vdpr_run *run);
 
 /* Shows the first ring-full of commands without a kick: 3.1.1 allows that before
- * DRIVER_OK, so that it costs nothing of the time after it. */
+ * DRIVER_OK, so that it costs nothing of the time after it. A device that looks at
+ * its rings by itself when it starts then spares the kick. */
 void vdpr_run_prefill(struct vdpr_run *run);
 
 /* SET_VRING_ENABLE(1) of one queue. */

@@ -186,16 +186,23 @@ static void packed_arm(struct vdpr_ring *ring, uint16_t count)
 	vdpr_store_le16(ring->ro + EVENT_FLAGS, VRING_PACKED_EVENT_FLAG_DESC);
 }
 
-static bool packed_publish(struct vdpr_ring *ring)
+static void packed_show(struct vdpr_ring *ring)
 {
-	uint16_t added = ring->added;
-
-	if (!added)
-		return false;
+	if (!ring->added)
+		return;
 	vdpr_store_le16(desc(ring, ring->first_idx) + DESC_FLAGS,
 			ring->first_flags);
+	ring->untold = (uint16_t)(ring->untold + ring->added);
 	ring->added = 0;
-	return !kick_spared(ring, ring->avail_idx, ring->avail_wrap, added);
+}
+
+static bool packed_wants_kick(struct vdpr_ring *ring)
+{
+	uint16_t untold = ring->untold;
+
+	ring->untold = 0;
+	return untold &&
+	       !kick_spared(ring, ring->avail_idx, ring->avail_wrap, untold);
 }
 
 static bool packed_has_used(struct vdpr_ring *ring)
@@ -243,7 +250,8 @@ const struct vdpr_ring_ops vdpr_ring_packed = {
 	.areas = packed_areas,
 	.init = packed_init,
 	.add = packed_add,
-	.publish = packed_publish,
+	.show = packed_show,
+	.wants_kick = packed_wants_kick,
 	.spares_kick = packed_spares_kick,
 	.arm = packed_arm,
 	.has_used = packed_has_used,

@@ -127,7 +127,7 @@ static bool kick_spared(struct vdpr_ring *ring, uint16_t idx, uint16_t before)
 static bool split_spares_kick(struct vdpr_ring *ring, uint16_t more)
 {
 	return kick_spared(ring, (uint16_t)(ring->avail_idx + more),
-			   ring->shown_idx);
+			   ring->told_idx);
 }
 
 static void split_arm(struct vdpr_ring *ring, uint16_t count)
@@ -136,13 +136,18 @@ static void split_arm(struct vdpr_ring *ring, uint16_t count)
 			(uint16_t)(ring->used_idx + count - 1));
 }
 
-static bool split_publish(struct vdpr_ring *ring)
+static void split_show(struct vdpr_ring *ring)
 {
-	uint16_t before = ring->shown_idx;
-
 	vdpr_store_le16(avail(ring) + AVAIL_IDX, ring->avail_idx);
-	ring->shown_idx = ring->avail_idx;
-	return !kick_spared(ring, ring->avail_idx, before);
+}
+
+static bool split_wants_kick(struct vdpr_ring *ring)
+{
+	uint16_t before = ring->told_idx;
+
+	ring->told_idx = ring->avail_idx;
+	return ring->avail_idx != before &&
+	       !kick_spared(ring, ring->avail_idx, before);
 }
 
 static uint16_t used_idx(struct vdpr_ring *ring)
@@ -212,7 +217,8 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.areas = split_areas,
 	.init = split_init,
 	.add = split_add,
-	.publish = split_publish,
+	.show = split_show,
+	.wants_kick = split_wants_kick,
 	.spares_kick = split_spares_kick,
 	.arm = split_arm,
 	.has_used = split_has_used,

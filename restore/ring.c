@@ -40,9 +40,20 @@ int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 	return 0;
 }
 
+void vdpr_ring_show(struct vdpr_ring *ring)
+{
+	ring->format.ops->show(ring);
+}
+
+bool vdpr_ring_wants_kick(struct vdpr_ring *ring)
+{
+	return ring->format.ops->wants_kick(ring);
+}
+
 bool vdpr_ring_publish(struct vdpr_ring *ring)
 {
-	return ring->format.ops->publish(ring);
+	vdpr_ring_show(ring);
+	return vdpr_ring_wants_kick(ring);
 }
 
 bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more)

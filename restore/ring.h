@@ -42,8 +42,11 @@ struct vdpr_ring_ops {
 	void (*init)(struct vdpr_ring *ring);
 	void (*add)(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		    uint16_t slot);
-	/* Makes all that was added visible. True: the device wants a kick. */
-	bool (*publish)(struct vdpr_ring *ring);
+	/* Makes all that was added visible. */
+	void (*show)(struct vdpr_ring *ring);
+	/* Does the device want a kick for what it was shown since the last time
+	 * that this was asked? */
+	bool (*wants_kick)(struct vdpr_ring *ring);
 	/* Would it want one for @more commands, as far as one can tell before? */
 	bool (*spares_kick)(struct vdpr_ring *ring, uint16_t more);
 	/* Asks for an interrupt when @count of the outstanding are used. */
@@ -103,12 +106,13 @@ struct vdpr_ring {
 	uint32_t batch_len;
 	/* Split: free-running. Packed: place in the ring. */
 	uint16_t avail_idx; /* next to write */
-	uint16_t shown_idx; /* what the device has been shown */
+	uint16_t told_idx;  /* split: kicked, or spared it, up to here */
 	uint16_t used_idx;  /* next to read */
 	uint16_t seen_idx;  /* split: used up to here when last looked at */
 	/* Packed only. */
 	bool avail_wrap, used_wrap;
-	uint16_t added;			 /* entries since the last publish */
+	uint16_t added;			 /* entries not shown yet */
+	uint16_t untold;		 /* entries not kicked for yet */
 	uint16_t first_idx, first_flags; /* the head that hides them all */
 	const char *fault; /* after -EPROTO: what the device did */
 };
@@ -127,8 +131,16 @@ void vdpr_ring_init(struct vdpr_ring *ring,
 int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		  uint32_t token);
 
-/* vdpr_ring_publish() - show the device all that was added.
- * Return: true if it wants a notification.
+/* vdpr_ring_show() - make all that was added visible to the device. */
+void vdpr_ring_show(struct vdpr_ring *ring);
+
+/* vdpr_ring_wants_kick() - must the device be notified of what it was shown since
+ * the last time that this was asked?
+ */
+bool vdpr_ring_wants_kick(struct vdpr_ring *ring);
+
+/* vdpr_ring_publish() - both: show it, and
+ * Return: true if the device wants a notification.
  */
 bool vdpr_ring_publish(struct vdpr_ring *ring);
 

@@ -184,19 +184,18 @@ static void arm(struct vdpr_run *run, size_t end)
 	vdpr_ring_arm(ring, count);
 }
 
-/* Fills the ring. True: the device wants a kick. */
-static bool show(struct vdpr_run *run, size_t end)
+static void fill(struct vdpr_run *run, size_t end)
 {
 	run->next = vdpr_cvq_post(run->cvq, run->next, end);
 	arm(run, end);
-	return vdpr_ring_publish(&run->cvq->ring);
+	vdpr_ring_show(&run->cvq->ring);
 }
 
 void vdpr_run_prefill(struct vdpr_run *run)
 {
 	run->prefilled = run->report->plan->n_before > 0;
 	if (run->prefilled)
-		(void)show(run, run->report->plan->n_before);
+		fill(run, run->report->plan->n_before);
 }
 
 static int kick(struct vdpr_run *run)
@@ -214,8 +213,9 @@ static int post(struct vdpr_run *run, size_t end)
 	struct vdpr_report *report = run->report;
 	size_t first = run->prefilled ? 0 : run->next;
 	uint64_t now = vdpr_now();
-	bool wanted = run->prefilled || show(run, end);
 
+	if (!run->prefilled)
+		fill(run, end);
 	run->prefilled = false;
 	for (size_t i = first; i < run->next && i < report->plan->count; i++) {
 		report->result[i].posted = now;
@@ -223,7 +223,7 @@ static int post(struct vdpr_run *run, size_t end)
 	}
 	run->stall_at = now + VDPR_STALL_NSEC;
 	run->kicked_again = false;
-	return wanted ? kick(run) : 0;
+	return vdpr_ring_wants_kick(&run->cvq->ring) ? kick(run) : 0;
 }
 
 /* One line for all commands that were refused. */
@@ -466,10 +466,7 @@ static int enable_data(struct vdpr_run *run)
 	struct vdpr_report *report = run->report;
 	int ret = 0;
 
-	report->enabled =
-		calloc(run->fit.n_queues + 1u, sizeof(*report->enabled));
-	if (!report->enabled)
-		return vdpr_fail_memory(run->ctx);
+	run->data_enabled = true;
 	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++) {
 		const struct vdpr_vring *ring = &run->rings[i];
 		uint64_t now = vdpr_now();
@@ -493,7 +490,7 @@ static int enable_data(struct vdpr_run *run)
 
 int vdpr_stage_enable(struct vdpr_run *run)
 {
-	if (!run->report->enabled) {
+	if (!run->data_enabled) {
 		int ret = enable_data(run);
 
 		if (ret)

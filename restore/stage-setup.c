@@ -658,7 +658,9 @@ int vdpr_stage_rings(struct vdpr_run *run)
 
 	run->cvq->queues =
 		calloc(run->fit.n_queues + 1u, sizeof(*run->cvq->queues));
-	if (!run->cvq->queues)
+	run->report->enabled =
+		calloc(run->fit.n_queues + 1u, sizeof(*run->report->enabled));
+	if (!run->cvq->queues || !run->report->enabled)
 		return vdpr_fail_memory(run->ctx);
 	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
 		ret = ours ? set_own_ring(run, &run->rings[i])
@@ -704,6 +706,25 @@ int vdpr_run_enable(struct vdpr_run *run, uint32_t index)
 	return vdpr_run_call_failed(run, call, ret);
 }
 
+/* Is DRIVER_OK there? A device that has used a command is at work: then the look
+ * before the data queues are enabled is soon enough. */
+static int started(struct vdpr_run *run)
+{
+	if (run->prefilled && vdpr_ring_has_used(&run->cvq->ring))
+		return 0;
+	return status_kept(run, VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+/* Nothing to replay, so nothing to wait for. */
+static int enable_without_cvq(struct vdpr_run *run)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
+		ret = vdpr_run_enable(run, run->rings[i].index);
+	return ret;
+}
+
 int vdpr_stage_start(struct vdpr_run *run)
 {
 	uint64_t now;
@@ -711,24 +732,18 @@ int vdpr_stage_start(struct vdpr_run *run)
 
 	if (ret)
 		return ret;
-	/* Before DRIVER_OK: the one moment that every parent honours. */
 	if (run->fit.has_cvq)
-		ret = vdpr_run_enable(run, run->fit.cvq_index);
-	for (uint32_t i = 0; !run->fit.has_cvq && i < run->fit.n_queues; i++) {
-		/* Nothing to replay, so nothing to wait for. */
-		ret = vdpr_run_enable(run, run->rings[i].index);
-		if (ret)
-			break;
-	}
-	if (!ret && run->fit.has_cvq)
 		vdpr_run_prefill(run);
+	/* Before DRIVER_OK: the one moment that every parent honours. */
+	ret = run->fit.has_cvq ? vdpr_run_enable(run, run->fit.cvq_index)
+			       : enable_without_cvq(run);
 	now = vdpr_now();
 	if (!ret)
 		ret = set_status(run, status_driver |
 					      VIRTIO_CONFIG_S_FEATURES_OK |
 					      VIRTIO_CONFIG_S_DRIVER_OK);
 	if (!ret)
-		ret = status_kept(run, VIRTIO_CONFIG_S_DRIVER_OK);
+		ret = started(run);
 	/* Without a control virtqueue the data queues begin right here. */
 	if (!ret && !run->fit.has_cvq && run->fit.n_queues)
 		run->report->opened = now;

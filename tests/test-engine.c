@@ -196,7 +196,9 @@ static void data_queues_are_enabled_after_the_last_used_command(void **state)
 	assert_int_equal(w.ret, 0);
 	at = wrap_find(w.wrap, 0, VHOST_VDPA_SET_VRING_ENABLE, -1);
 	assert_int_equal(w.wrap->event[at].index, 8);
-	assert_int_equal(w.wrap->event[at].shown, 0);
+	/* The first ring-full may lie ready; none of it is used yet. */
+	assert_in_range(w.wrap->event[at].shown, 1, 64);
+	assert_int_equal(w.wrap->event[at].used, 0);
 	for (at++; at < w.wrap->n; at++) {
 		const struct wrap_event *event = &w.wrap->event[at];
 

@@ -199,6 +199,31 @@ static void kick_is_suppressed_as_the_device_asks(void **state)
 	assert_true(vdpr_ring_publish(&w.ring));
 }
 
+/* Shown before the device runs, kicked for afterwards, if it still needs that. */
+static void kick_for_what_was_shown_may_be_asked_for_later(void **state)
+{
+	static const struct {
+		uint16_t avail_event;
+		bool wanted;
+	} at[] = {
+		{ 0, true },  /* has not run yet */
+		{ 1, true },  /* asked to be told of the second */
+		{ 2, false }, /* has found both by itself */
+	};
+	struct world w;
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		fresh(&w, true);
+		add(&w, 0);
+		add(&w, 1);
+		vdpr_ring_show(&w.ring);
+		vdpr_put_le16(w.rw + 4 + 8 * NUM, at[i].avail_event);
+		assert_int_equal(vdpr_ring_wants_kick(&w.ring), at[i].wanted);
+		assert_false(vdpr_ring_wants_kick(&w.ring)); /* told by now */
+	}
+}
+
 static void one_interrupt_is_asked_for_a_batch(void **state)
 {
 	struct world w;
@@ -225,6 +250,8 @@ int main(void)
 		cmocka_unit_test(a_hostile_used_ring_is_an_error),
 		cmocka_unit_test(the_same_id_twice_is_an_error),
 		cmocka_unit_test(kick_is_suppressed_as_the_device_asks),
+		cmocka_unit_test(
+			kick_for_what_was_shown_may_be_asked_for_later),
 		cmocka_unit_test(one_interrupt_is_asked_for_a_batch),
 	};
 
