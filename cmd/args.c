@@ -30,7 +30,7 @@ static const struct later {
 };
 
 /* All options of all commands; the first of all runs would trip over more. */
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 64
 
 /* What getopt_long() calls the first of our long options: no letter is that. */
 #define FIRST_LONG 256

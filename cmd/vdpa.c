@@ -46,7 +46,8 @@ int vdpa_check_name(struct cli *cli, const char *name)
 		return 0;
 	return fail(cli, VDPR_CAUSE_USAGE,
 		    "give the name alone, as vdpa-restore list shows it",
-		    "save: --vdpa %s: not the name of a vdpa device", name);
+		    "%s: --vdpa %s: not the name of a vdpa device",
+		    cli->command->name, name);
 }
 
 /* ---------------------------------------------------------------- the state */
