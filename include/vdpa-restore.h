@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -396,6 +397,110 @@ typedef int (*vdpr_transcript_fn)(void *data,
 VDPR_API int vdpr_transcript_parse(struct vdpr_ctx *ctx, const char *text,
 				   size_t len, vdpr_transcript_fn fn,
 				   void *data, struct vdpr_state **out);
+
+/* ------------------------------------------------ QEMU's migration streams */
+
+struct vdpr_qemu_stream;
+
+/* Where the bytes of a stream come from. */
+struct vdpr_stream {
+	size_t size; /* of this struct: VDPR_INIT() */
+	/* Reads up to @len bytes at @offset into @buf, waiting for the first one.
+	 * Return: how many, 0 at the end, or -errno. Without @length each read is
+	 * of the bytes that follow the last one's. */
+	ssize_t (*read)(void *data, uint64_t offset, void *buf, size_t len);
+	void *data;
+	uint64_t length; /* bytes, where any offset can be read; 0: a pipe */
+};
+
+/* One virtio-net device of a stream. */
+struct vdpr_qemu_nic_info {
+	size_t size;	       /* of this struct: VDPR_INIT() */
+	const char *id;	       /* of its section: "0000:00:03.0/virtio-net" */
+	uint32_t instance;     /* tells apart those with the same id */
+	const char *transport; /* "pci", "pci-express" or "mmio" */
+	uint64_t offset;       /* of the section's content, in bytes */
+	uint64_t length;       /* of it */
+	struct vdpr_features negotiated;
+	uint8_t mac[6];
+	uint16_t queue_pairs;
+	uint16_t max_virtqueue_pairs;
+	uint16_t vlans; /* ids in the table: 0..4096 */
+	bool all_vlans; /* the table passes everything: not the guest's doing */
+};
+
+/** vdpr_qemu_stream_read() - read the virtio-net devices in a migration stream.
+ * @source: what QEMU wrote by `migrate` to a file or a pipe.
+ * @out: freed with vdpr_qemu_stream_free(); it keeps nothing of @source.
+ *
+ * With a length and a description at the end (every stream but those of machines
+ * with suppress-vmdesc=on) guest memory is not read. Otherwise it is gone over
+ * record by record. Bytes in guest memory are never taken for a section. Memory
+ * used does not grow with the stream.
+ * Return: 0 (also with no such device), -EBADMSG (not a stream, truncated, or of
+ * a kind that is not known: the message has offset and section), or what
+ * @source's read returned; the cause is VDPR_CAUSE_INPUT.
+ * Rests on QEMU's migration/savevm.c, migration/ram.c, hw/virtio/virtio.c and
+ * hw/net/virtio-net.c, 7.2 to 10.2.
+ */
+VDPR_API int vdpr_qemu_stream_read(struct vdpr_ctx *ctx,
+				   const struct vdpr_stream *source,
+				   struct vdpr_qemu_stream **out);
+
+/** vdpr_qemu_stream_read_fd() - the same from a descriptor.
+ * @fd: a regular file or block device is read from its present offset on and its
+ *      offset left as it is; anything else is read to its end. Stays the
+ *      caller's.
+ * Return: as vdpr_qemu_stream_read(), or the errno of fstat() or lseek().
+ */
+VDPR_API int vdpr_qemu_stream_read_fd(struct vdpr_ctx *ctx, int fd,
+				      struct vdpr_qemu_stream **out);
+
+/** vdpr_qemu_stream_machine() - the source's machine type, e.g. "pc-q35-7.2".
+ * Return: "" where the stream does not say; lives as long as @stream.
+ */
+VDPR_API const char *
+vdpr_qemu_stream_machine(const struct vdpr_qemu_stream *stream);
+
+/** vdpr_qemu_stream_count() - number of virtio-net devices. */
+VDPR_API size_t vdpr_qemu_stream_count(const struct vdpr_qemu_stream *stream);
+
+/** vdpr_qemu_stream_get() - one of them.
+ * @index: 0..count-1, in the stream's order.
+ * @out: strings live as long as @stream.
+ * Return: 0 or -ERANGE.
+ */
+VDPR_API int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream,
+				  size_t index, struct vdpr_qemu_nic_info *out);
+
+/** vdpr_qemu_stream_find() - the device that a word names.
+ * @id: its id, a part of it that no other has, or its index in decimal; NULL:
+ *      the only one.
+ * Return: 0, -ENOENT (none; VDPR_CAUSE_INPUT where the stream has no such device
+ * at all), -EEXIST (several); otherwise VDPR_CAUSE_USAGE, and the message names
+ * those that there are.
+ */
+VDPR_API int vdpr_qemu_stream_find(struct vdpr_ctx *ctx,
+				   const struct vdpr_qemu_stream *stream,
+				   const char *id, size_t *index);
+
+/* A VLAN table that passes everything (QEMU 8.1 to 10.0 begin with it) is
+ * unknown, not 0-4095. */
+#define VDPR_QEMU_ALL_VLANS_UNKNOWN (1u << 0)
+
+/** vdpr_qemu_stream_state() - the state of one device.
+ * @flags: VDPR_QEMU_*.
+ * @out: freed with vdpr_state_free(). What the stream has not is unknown; a
+ *       warning is logged for what a state cannot hold.
+ * Return: 0, -ERANGE, -EBADMSG (values that contradict each other).
+ */
+VDPR_API int vdpr_qemu_stream_state(struct vdpr_ctx *ctx,
+				    const struct vdpr_qemu_stream *stream,
+				    size_t index, unsigned int flags,
+				    struct vdpr_state **out);
+
+/** vdpr_qemu_stream_free() - free it. @stream: may be NULL. */
+VDPR_API void vdpr_qemu_stream_free(struct vdpr_qemu_stream *stream);
 
 /* ------------------------------------------------------------- the device */
 
