@@ -8,26 +8,19 @@
 
 /* What is planned for a later version: named, so that nobody searches for the
  * typing mistake. A NULL option is the command itself. */
+/* clang-format off: one a line */
 static const struct later {
 	const char *command;
 	const char *option;
 } laters[] = {
-	{ "check", NULL },
-	{ "verify", NULL },
-	{ "provision", NULL },
-	{ "unprovision", NULL },
-	{ "export", NULL },
-	{ "shadow", NULL },
-	{ "run", NULL },
-	{ "list", "--qemu-stream" },
-	{ "save", "--control" },
-	{ "save", "--qmp" },
-	{ "save", "--qemu-stream" },
-	{ "save", "--ch-snapshot" },
-	{ "save", "--netdev" },
-	{ "save", "--all-vlans" },
-	{ "load", "--control" },
+	{ "check", NULL },	{ "verify", NULL },
+	{ "provision", NULL },	{ "unprovision", NULL },
+	{ "export", NULL },	{ "shadow", NULL },
+	{ "run", NULL },	{ "save", "--control" },
+	{ "save", "--qmp" },	{ "save", "--ch-snapshot" },
+	{ "save", "--netdev" }, { "load", "--control" },
 };
+/* clang-format on */
 
 /* All options of all commands; the first of all runs would trip over more. */
 #define OPTIONS_MAX 64

@@ -107,7 +107,8 @@ struct cli {
 	FILE *out;	   /* what will go to standard output */
 	char *out_text;	   /* behind @out */
 	size_t out_len;
-	bool answered; /* @out holds the object of --json already */
+	bool answered;		/* @out holds the object of --json already */
+	bool all_vlans_unknown; /* --all-vlans=unknown */
 };
 
 /* Present CLOCK_MONOTONIC time in nanoseconds. */
@@ -221,6 +222,18 @@ int vdpa_check_name(struct cli *cli, const char *name);
 /* What netlink tells of a device, as a state; does not open it.
  * Return: 0 or an exit code. */
 int vdpa_state(struct cli *cli, const char *name, struct vdpr_state **out);
+
+/* ------------------------------------------------------ migration streams */
+
+/* Judges the FILE[,nic=ID] of --qemu-stream. Return: 0 or an exit code. */
+int qemu_check_stream(struct cli *cli, const char *word);
+
+/* The state of a device in a stream of QEMU's. Return: 0 or an exit code. */
+int qemu_stream_state(struct cli *cli, const char *word,
+		      struct vdpr_state **out);
+
+/* list: the devices in a stream. Return: 0 or an exit code. */
+int qemu_list_stream(struct cli *cli, const char *path);
 
 /* ------------------------------------------------------------------ output */
 

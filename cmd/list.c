@@ -12,7 +12,11 @@
 
 #include "netlink/vdpa.h"
 
-static const struct option_info list_options[] = { { 0 } };
+static const struct option_info list_options[] = {
+	{ "--qemu-stream", NULL, "FILE", NULL,
+	  "the devices in a migration stream of QEMU's instead" },
+	{ 0 },
+};
 
 static DIR *opendir_at(int dirfd, const char *path)
 {
@@ -322,14 +326,13 @@ static struct vdpa_nl *try_netlink(const struct cli *cli)
 	return nl;
 }
 
-static int list_run(struct cli *cli, const struct args *args)
+static int list_devices(struct cli *cli)
 {
 	struct listing l = { .cli = cli };
 	cJSON *object = cJSON_CreateObject();
 	cJSON *mgmtdevs;
 	int err;
 
-	(void)args;
 	cli->stage = "list";
 	cJSON_AddNumberToObject(object, "exit", 0);
 	l.devices = cJSON_AddArrayToObject(object, "devices");
@@ -351,9 +354,16 @@ static int list_run(struct cli *cli, const struct args *args)
 	return 0;
 }
 
+static int list_run(struct cli *cli, const struct args *args)
+{
+	const char *stream = args_value(args, "--qemu-stream");
+
+	return stream ? qemu_list_stream(cli, stream) : list_devices(cli);
+}
+
 const struct command cmd_list = {
 	.name = "list",
-	.synopsis = "",
+	.synopsis = "[--qemu-stream FILE]",
 	.summary = "Shows the vdpa devices of this machine and who holds them",
 	.options = list_options,
 	.run = list_run,

@@ -22,6 +22,7 @@ static const struct {
 } kinds[] = {
 	{ NULL, true, input_check_file, input_state },
 	{ "transcript", true, check_any, read_transcript },
+	{ "qemu-stream", true, qemu_check_stream, qemu_stream_state },
 	{ "vdpa", false, vdpa_check_name, vdpa_state },
 	{ "device", false, input_check_dev, input_dev_state },
 };
@@ -66,6 +67,12 @@ static unsigned int find_kind(const char *name)
 	return i;
 }
 
+/* "-", also with a choice behind it: "-,nic=ID" */
+static bool is_stdin(const char *name)
+{
+	return name[0] == '-' && (!name[1] || name[1] == ',');
+}
+
 /* Judges one and adds it. Return: 0 or an exit code. */
 static int take(struct cli *cli, struct sources *sources, unsigned int kind,
 		const char *name)
@@ -73,7 +80,7 @@ static int take(struct cli *cli, struct sources *sources, unsigned int kind,
 	if (kind == ARRAY_SIZE(kinds))
 		return 0; /* an option of another kind */
 	sources->item[sources->n++] = (struct source){ kind, name };
-	sources->n_stdin += kinds[kind].is_file && !strcmp(name, "-");
+	sources->n_stdin += kinds[kind].is_file && is_stdin(name);
 	return kinds[kind].check(cli, name);
 }
 
@@ -156,6 +163,7 @@ int sources_collect(struct cli *cli, const struct args *args, size_t first_word,
 		calloc(args->n_options + args->n_words + 1, sizeof(*out->item));
 	if (!out->item)
 		return fail_memory(cli);
+	cli->all_vlans_unknown = args_chosen(args, "--all-vlans", "unknown");
 	code = take_all(cli, out, args, first_word);
 	if (!code)
 		code = check_number(cli, out);

@@ -16,6 +16,10 @@
 	  "source: what a device tells of itself; resets it" },                \
 	{ "--transcript", NULL, "FILE", NULL,                                  \
 	  "source: the control commands that a device was given" },            \
+	{ "--qemu-stream", NULL, "FILE[,nic=ID]", NULL,                        \
+	  "source: a device in a migration stream of QEMU's" },                \
+	{ "--all-vlans", NULL, "WHAT", "keep|unknown",                         \
+	  "what a stream's VLAN table is worth that passes all ids" },         \
 	{ "--prefer", NULL, "SOURCE", NULL,                                    \
 	  "where sources disagree, this one is right" }
 /* clang-format on */

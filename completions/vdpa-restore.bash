@@ -11,7 +11,7 @@ _vdpa_restore_command() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		--vdpa | --device | --transcript | --prefer | --output | -o | --timeout | \
+		--vdpa | --device | --transcript | --qemu-stream | --all-vlans | --prefer | --output | -o | --timeout | \
 			--warn | --enable-after-driver-ok | --unknown | --timeline)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
 				i=$((i + 1))
@@ -47,7 +47,11 @@ _vdpa_restore_names() {
 
 _vdpa_restore_options() {
 	case $1 in
-	save) printf '%s' '--vdpa --device --transcript --prefer --output -o' ;;
+	list) printf '%s' '--qemu-stream' ;;
+	save)
+		printf '%s' '--vdpa --device --transcript --qemu-stream' \
+			' --all-vlans --prefer --output -o'
+		;;
 	load)
 		printf '%s' '--timeout --enable-after-driver-ok --unknown' \
 			' --warn --strict-features --hold --timeline'
@@ -61,14 +65,15 @@ _vdpa_restore_options() {
 _vdpa_restore_value() {
 	case $1 in
 	--enable-after-driver-ok) printf '%s' 'require assume' ;;
+	--all-vlans) printf '%s' 'keep unknown' ;;
 	--unknown) printf '%s' 'refuse default' ;;
 	--warn) printf '%s' \
 		'mac rx_mode vlan mq rss hash_report offloads coalescing' ;;
 	--device) _vdpa_restore_devices ;;
 	--vdpa) _vdpa_restore_names ;;
-	--prefer) printf '%s' 'transcript vdpa device' ;;
+	--prefer) printf '%s' 'transcript qemu-stream vdpa device' ;;
 	--timeout) ;;
-	--transcript | --output | -o | --timeline) printf '%s' '@files' ;;
+	--transcript | --qemu-stream | --output | -o | --timeline) printf '%s' '@files' ;;
 	*) return 1 ;;
 	esac
 }

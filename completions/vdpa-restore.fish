@@ -48,7 +48,9 @@ set -l save '__fish_seen_subcommand_from save'
 complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices)' -d 'What a device tells of itself'
 complete -c vdpa-restore -n $save -l vdpa -x -a '(__vdpa_restore_names)' -d 'What netlink tells of a device'
 complete -c vdpa-restore -n $save -l transcript -r -F -d 'Control commands that a device was given'
-complete -c vdpa-restore -n $save -l prefer -x -a 'transcript vdpa device' -d 'The source that is right'
+complete -c vdpa-restore -n $save -l qemu-stream -r -F -d 'A device in a migration stream'
+complete -c vdpa-restore -n $save -l all-vlans -x -a 'keep unknown' -d 'A table that passes all ids'
+complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream vdpa device' -d 'The source that is right'
 complete -c vdpa-restore -n $save -s o -l output -r -F -d 'File to write'
 
 set -l load '__fish_seen_subcommand_from load'
@@ -61,3 +63,5 @@ complete -c vdpa-restore -n $load -l hold -d 'Keep the device open until a signa
 complete -c vdpa-restore -n $load -l timeline -r -F -d 'Draw what happened when'
 
 complete -c vdpa-restore -n '__fish_seen_subcommand_from diff' -l rings -d 'Compare the rings too'
+
+complete -c vdpa-restore -n '__fish_seen_subcommand_from list' -l qemu-stream -r -F -d 'The devices in a migration stream'
