@@ -63,6 +63,7 @@ struct vdpr_state;
 struct vdpr_plan;
 struct vdpr_dev;
 struct vdpr_report;
+struct vdpr_restore;
 
 /* ------------------------------------------------------------ the library */
 
@@ -582,6 +583,68 @@ VDPR_API int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 VDPR_API int vdpr_dev_save(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			   struct vdpr_state **out);
 
+/*
+ * A caller's own device layer in place of the char device. Two kinds:
+ *
+ * - Device calls (@ioctl, @map, @unmap): the library does all stages, but every
+ *   call goes through the caller. For a VMM that keeps the descriptor to itself.
+ * - Control buffers (@info, @send, @poll, @enable): the caller has set the device
+ *   up, runs the control virtqueue and has set DRIVER_OK (stages 1 and 3 to 6 are
+ *   its own); the library compares, plans, sends, judges every answer and says
+ *   when the data queues may be enabled. This is what stands in for the body of
+ *   QEMU's vhost_vdpa_net_cvq_load().
+ *
+ * Every function returns 0 or -errno unless it says otherwise, gets @data, and is
+ * called by the thread that called the library.
+ */
+struct vdpr_dev_hooks {
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	unsigned int flags; /* VDPR_DEV_OWNED */
+	void *data;	    /* the caller's, passed on */
+	uint64_t
+		backend_features; /* acknowledged by the caller; never dropped */
+
+	/* As ioctl(2) on the char device: requests and arguments of
+	 * linux/vhost.h. */
+	int (*ioctl)(void *data, unsigned long request, void *arg);
+	/* One IOTLB update; all multiples of the page size. */
+	int (*map)(void *data, uint32_t asid, uint64_t iova, uint64_t len,
+		   const void *addr, bool writable);
+	int (*unmap)(void *data, uint32_t asid, uint64_t iova, uint64_t len);
+
+	/* What the device is; copied. @vqs, @features and @config count. */
+	const struct vdpr_dev_info *info;
+	/* Queues one command: @out_len bytes at @out (class, command, payload;
+	 * they stay where they are until the answer) and room for an answer of
+	 * @in_len bytes. -EAGAIN: full, ask again after poll. */
+	int (*send)(void *data, uint64_t token, const void *out, size_t out_len,
+		    size_t in_len);
+	/* The next answer, in any order. @in: room for @in_len bytes; @len: what
+	 * the device wrote, which may be more than fits and is then an error.
+	 * Return: 1 (with @token of send), 0 none yet, -errno. */
+	int (*poll)(void *data, uint64_t *token, void *in, size_t in_len,
+		    size_t *len);
+	/* Enables the data queues and kicks them. */
+	int (*enable)(void *data);
+	/* Tells the device about what was sent; NULL: send does that. */
+	int (*kick)(void *data);
+	/* Back to a reset device; NULL: the caller does that by itself when a
+	 * restore fails. */
+	int (*reset)(void *data);
+	/* Readable when poll may have an answer; <= 0: call
+	 * vdpr_restore_process() whenever there may be one. Not closed. */
+	int answer_fd;
+};
+
+/** vdpr_dev_from_hooks() - a device behind a caller's callbacks.
+ * @name: for messages; copied.
+ * @hooks: copied; what @data points to must outlive the device.
+ * Return: 0, -EINVAL (neither kind, or both, is whole).
+ */
+VDPR_API int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
+				 const struct vdpr_dev_hooks *hooks,
+				 struct vdpr_dev **out);
+
 /* One vdpa device of this machine, as sysfs shows it. */
 struct vdpr_list_entry {
 	size_t size;
@@ -633,6 +696,24 @@ struct vdpr_iova_range {
 /* Notify the control virtqueue through its mapped doorbell even where the kick
  * eventfd would do. Where only the doorbell does it is used without being asked. */
 #define VDPR_RESTORE_DOORBELL (1u << 4)
+/* Where the device can SUSPEND and RESUME: stages 1 to 7 before the final state
+ * is there, with no data queue enabled (vdpr_restore_begin() only). */
+#define VDPR_RESTORE_PREWARM (1u << 5)
+
+/*
+ * Who chooses the IOVAs of what the library maps for itself: the caller, where it
+ * gives this; else the library, above or between the ranges in use.
+ */
+struct vdpr_iova_ops {
+	size_t size; /* of this struct: VDPR_INIT() */
+	void *data;
+	/* @len bytes, a multiple of the page size, within @within.
+	 * Return: 0, -ENOSPC or another errno. */
+	int (*alloc)(void *data, uint32_t asid, uint64_t len,
+		     const struct vdpr_iova_range *within, uint64_t *iova);
+	/* Nothing is mapped there any more. */
+	void (*free)(void *data, uint32_t asid, uint64_t iova, uint64_t len);
+};
 
 struct vdpr_restore_opts {
 	size_t size;	    /* of this struct: VDPR_INIT() */
@@ -647,6 +728,9 @@ struct vdpr_restore_opts {
 	size_t n_warn;
 	int cancel_fd; /* readable: give up with -ECANCELED. 0: none */
 	int config_fd; /* eventfd for config interrupts from the end on; 0: none */
+	const struct vdpr_iova_ops *iova; /* NULL: the library chooses */
+	uint32_t watch_msec; /* event-driven: after the end, ask for the status
+					 * so often; 0: only when the device calls */
 };
 
 /** vdpr_restore_check() - stages 1 and 2: would this state fit this device?
@@ -675,6 +759,152 @@ VDPR_API int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			      const struct vdpr_state *state,
 			      const struct vdpr_restore_opts *opts,
 			      struct vdpr_report **out);
+
+/* ------------------------------------------------- the event-driven restore */
+
+/*
+ * The same restore for a caller with an event loop, and in two halves: what can be
+ * done early, from a provisional state, is done while the source still runs.
+ *
+ *	vdpr_restore_begin(ctx, dev, provisional, &opts, &restore);
+ *	add vdpr_restore_get_fd(restore) to the loop; whenever it is readable:
+ *		step = vdpr_restore_process(restore);
+ *	... VDPR_STEP_COMMIT: once the final state is there:
+ *		vdpr_restore_commit(restore, final, &commit);
+ *	... VDPR_STEP_DONE or negative: vdpr_restore_result(restore, &report);
+ *	vdpr_restore_free(restore);
+ *
+ * Early are stages 1 to 4, and 5 but for the ring bases; after commit come the
+ * bases and stages 6 to 9. A final state with other features means a reset and
+ * everything again; any other difference only a new plan.
+ *
+ * Between two calls nothing runs: no thread, no timer of a signal. A call never
+ * waits for the ring, and makes at most one request of the device (a reset takes
+ * back what was mapped, too); vdpr_restore_next() says beforehand which.
+ */
+
+enum vdpr_step {
+	VDPR_STEP_DONE = 0, /* restored: the device runs */
+	VDPR_STEP_AGAIN =
+		1,	    /* more to do at once: the descriptor is readable */
+	VDPR_STEP_WAIT = 2, /* for the device: poll the descriptor */
+	VDPR_STEP_COMMIT = 3, /* for vdpr_restore_commit() */
+};
+
+/** vdpr_restore_begin() - start an event-driven restore. Touches nothing yet.
+ * @dev: in no other use until the restore is freed; it must outlive it.
+ * @state: provisional or final; copied.
+ * @opts: as for vdpr_restore_run(); copied with all it points to. @vrings may be
+ *        missing or provisional, their bases do not count. @deadline holds until
+ *        stage 5 is done (0: none).
+ * @out: freed with vdpr_restore_free(), before @dev is closed and @ctx freed.
+ * Return: 0, -EINVAL (options), or the errno of epoll or timerfd.
+ */
+VDPR_API int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+				const struct vdpr_state *state,
+				const struct vdpr_restore_opts *opts,
+				struct vdpr_restore **out);
+
+struct vdpr_commit_opts {
+	size_t size;			 /* of this struct: VDPR_INIT() */
+	const struct vdpr_vring *vrings; /* final, with bases; NULL: as begun */
+	size_t n_vrings;
+	uint64_t
+		deadline; /* CLOCK_MONOTONIC, nanoseconds; 0: 10 s from the call */
+};
+
+/** vdpr_restore_commit() - the final state and the ring bases are there.
+ * @state: copied; NULL: the provisional one was final.
+ * @opts: copied; may be NULL.
+ *
+ * May come at any time after begin, also before the early stages are done. From
+ * here on it counts as downtime. Goes on with vdpr_restore_process().
+ * Return: 0, -EALREADY (committed or ended), -EINVAL (options).
+ */
+VDPR_API int vdpr_restore_commit(struct vdpr_restore *restore,
+				 const struct vdpr_state *state,
+				 const struct vdpr_commit_opts *opts);
+
+/** vdpr_restore_get_fd() - the one descriptor to poll for POLLIN: readable when
+ * vdpr_restore_process() has something to do.
+ * Return: a descriptor that lives as long as the restore and is closed by it.
+ */
+VDPR_API int vdpr_restore_get_fd(const struct vdpr_restore *restore);
+
+/** vdpr_restore_process() - do the next step.
+ * Return: enum vdpr_step, or once it has failed and the device is reset
+ * -errno as vdpr_restore_run(), -EOPNOTSUPP (VDPR_RESTORE_PREWARM on a device
+ * that cannot suspend and resume). Called again after the end it returns the same
+ * and looks for events.
+ */
+VDPR_API int vdpr_restore_process(struct vdpr_restore *restore);
+
+/* What the next call of vdpr_restore_process() will do. */
+struct vdpr_next {
+	size_t size;	   /* of this struct: VDPR_INIT() */
+	const char *stage; /* "start"; "" at the end. Constant */
+	const char *
+		request; /* "SET_STATUS(DRIVER_OK)", or "" for none. Constant */
+	bool may_be_slow; /* known to take milliseconds or more somewhere */
+};
+
+/** vdpr_restore_next() - what comes next, so that a caller can choose when, or in
+ * which thread, to let it block.
+ */
+VDPR_API void vdpr_restore_next(const struct vdpr_restore *restore,
+				struct vdpr_next *out);
+
+/** vdpr_restore_cancel() - give up: the device is reset before this returns.
+ * From another thread make opts.cancel_fd readable instead.
+ * Return: 0 (the result is then -ECANCELED), -EALREADY (it had ended: a restored
+ * device goes on running).
+ */
+VDPR_API int vdpr_restore_cancel(struct vdpr_restore *restore);
+
+/** vdpr_restore_result() - how it ended.
+ * @out: the report; may be NULL. Handed out once, to be freed with
+ *       vdpr_report_free(); NULL the next time.
+ * Return: 0, -EINPROGRESS (@out is not set), or the failure.
+ */
+VDPR_API int vdpr_restore_result(struct vdpr_restore *restore,
+				 struct vdpr_report **out);
+
+enum vdpr_event_kind {
+	VDPR_EVENT_CONFIG = 1,	    /* the configuration space has changed */
+	VDPR_EVENT_NEEDS_RESET = 2, /* the device has broken down */
+	VDPR_EVENT_GONE = 3,	    /* it answers no more: unplugged */
+};
+
+struct vdpr_event {
+	size_t size; /* of this struct: VDPR_INIT() */
+	enum vdpr_event_kind kind;
+	uint8_t status;		       /* the device's; 0xff: gone */
+	struct vdpr_net_config config; /* of VDPR_EVENT_CONFIG */
+};
+
+/** vdpr_restore_event() - take what the device has told of itself, one at a time.
+ *
+ * Looked for by vdpr_restore_process(), during the restore and after its good end
+ * for as long as the handle lives. Equal events that nobody has taken are one.
+ * Return: 1 (@out is set), 0 none.
+ */
+VDPR_API int vdpr_restore_event(struct vdpr_restore *restore,
+				struct vdpr_event *out);
+
+/** vdpr_restore_free() - end a restore; one under way is cancelled. A restored
+ * device goes on running; config interrupts go to opts.config_fd alone from then
+ * on. @restore: may be NULL.
+ */
+VDPR_API void vdpr_restore_free(struct vdpr_restore *restore);
+
+/** vdpr_report_downtime() - from vdpr_restore_commit() to the end of stage 8.
+ * @usec: microseconds.
+ * Return: 0, -ENODATA (no commit, or it did not come so far).
+ */
+VDPR_API int vdpr_report_downtime(const struct vdpr_report *report,
+				  uint64_t *usec);
+
+/* --------------------------------------------------------------- the report */
 
 /** vdpr_report_format() - a report as one JSON object (vdpa-restore/report).
  * @out: ends in a newline and NUL; freed by the caller with free().

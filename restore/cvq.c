@@ -32,30 +32,61 @@ int vdpr_cvq_new(struct vdpr_cvq **out)
 	return 0;
 }
 
+static struct vdpr_cvq_room room_of(const struct vdpr_cvq_slot *slot,
+				    size_t n_slots)
+{
+	struct vdpr_cvq_room room = { 0, 0 };
+
+	if (n_slots) {
+		room.out = (size_t)slot[n_slots - 1].out +
+			   slot[n_slots - 1].out_len;
+		room.in =
+			(size_t)slot[n_slots - 1].in + slot[n_slots - 1].in_len;
+	}
+	return room;
+}
+
 int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
-		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots)
+		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots,
+		    const struct vdpr_cvq_room *spare)
 {
 	const struct vdpr_ring_ops *ops = format->ops;
 	size_t out_at = vdpr_align_up(ops->ro_size(num, format->indirect), 16);
 	size_t in_at = vdpr_align_up(ops->rw_size(num), 16);
-	size_t out_len = 0, in_len = 0;
+	struct vdpr_cvq_room room = room_of(slot, n_slots);
+	size_t answers = room.in;
 	int ret;
 
-	if (n_slots) {
-		const struct vdpr_cvq_slot *last = &slot[n_slots - 1];
-
-		out_len = (size_t)last->out + last->out_len;
-		in_len = (size_t)last->in + last->in_len;
+	if (spare) {
+		room.out += spare->out;
+		room.in += spare->in;
 	}
-	ret = vdpr_mem_alloc(&cvq->mem, out_at + out_len, in_at + in_len);
+	ret = vdpr_mem_alloc(&cvq->mem, out_at + room.out, in_at + room.in);
 	if (ret)
 		return ret;
 	cvq->num = num;
 	cvq->slot = slot;
 	cvq->n_slots = n_slots;
+	cvq->room = room;
 	cvq->out = cvq->mem.base + out_at;
 	cvq->in = cvq->mem.base + cvq->mem.ro_len + in_at;
-	memset(cvq->in, VDPR_ACK_PENDING, in_len);
+	memset(cvq->in, VDPR_ACK_PENDING, answers);
+	return 0;
+}
+
+int vdpr_cvq_replace(struct vdpr_cvq *cvq, struct vdpr_cvq_slot *slot,
+		     size_t n_slots, size_t keep)
+{
+	struct vdpr_cvq_room room = room_of(slot, n_slots);
+
+	if (room.out > cvq->room.out || room.in > cvq->room.in)
+		return -ENOSPC;
+	if (n_slots > keep)
+		memset(cvq->in + slot[keep].in, VDPR_ACK_PENDING,
+		       room.in - slot[keep].in);
+	free(cvq->slot);
+	cvq->slot = slot;
+	cvq->n_slots = n_slots;
 	return 0;
 }
 

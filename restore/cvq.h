@@ -12,6 +12,11 @@ struct vdpr_cvq_slot {
 	uint32_t in, in_len;   /* offset in the answers, bytes */
 };
 
+/* Bytes for commands and for answers. */
+struct vdpr_cvq_room {
+	size_t out, in;
+};
+
 /*
  * Everything that one restore gave to the device, so that it can be taken back
  * as a whole. All commands and all answers have a place of their own for the
@@ -25,9 +30,10 @@ struct vdpr_cvq {
 	uint16_t num;
 	struct vdpr_cvq_slot *slot;
 	size_t n_slots;
-	uint8_t *out;	/* commands */
-	uint8_t *in;	/* answers, 0xff until the device writes */
-	uint32_t index; /* of the virtqueue */
+	uint8_t *out;		   /* commands */
+	uint8_t *in;		   /* answers, 0xff until the device writes */
+	struct vdpr_cvq_room room; /* bytes of both */
+	uint32_t index;		   /* of the virtqueue */
 	int kick_fd, call_fd, config_fd;
 	void *doorbell;	  /* mapped page, or NULL: the kick eventfd */
 	bool notify_data; /* NOTIFICATION_DATA: what the doorbell is told */
@@ -47,10 +53,19 @@ int vdpr_cvq_new(struct vdpr_cvq **out);
 
 /* vdpr_cvq_layout() - allocate for @num entries and what the slots ask for.
  * @slot: @n_slots, each behind the one before, owned by @cvq on success.
+ * @spare: room for commands that may come in addition; NULL: none.
  * Return: 0 or -errno.
  */
 int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
-		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots);
+		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots,
+		    const struct vdpr_cvq_room *spare);
+
+/* vdpr_cvq_replace() - other slots in the same memory, while nothing is out.
+ * @slot: @n_slots, owned by @cvq on success. The first @keep are those of before.
+ * Return: 0, -ENOSPC (they need more than there is).
+ */
+int vdpr_cvq_replace(struct vdpr_cvq *cvq, struct vdpr_cvq_slot *slot,
+		     size_t n_slots, size_t keep);
 
 /* vdpr_cvq_kick() - notify the device, by its doorbell where one is mapped.
  * Return: 0 or -errno.

@@ -215,61 +215,119 @@ static int get_u32_or(struct vdpr_dev *dev, unsigned long request,
 	return 0;
 }
 
-static int examine_numbers(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
-			   struct vdpr_dev_info *info)
+static int ask_features_array(struct vdpr_dev *dev, struct vdpr_dev_info *info)
 {
-	int ret = get_u32_or(dev, VHOST_VDPA_GET_VQS_COUNT, 0, &info->vqs);
-
-	if (ret)
-		return examine_failed(ctx, dev, "GET_VQS_COUNT", ret);
-	ret = get_u32_or(dev, VHOST_VDPA_GET_GROUP_NUM, 1, &info->groups);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_GROUP_NUM", ret);
-	ret = get_u32_or(dev, VHOST_VDPA_GET_AS_NUM, 1, &info->address_spaces);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_AS_NUM", ret);
-	ret = vdpr_dev_get_vring_num(dev, &info->vring_num);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_VRING_NUM", ret);
+	/* Kernels without the array know no bit past 63 (vhost-vdpa up to 7.2). */
+	dev->has_array = !vdpr_dev_get_features_array(dev, &info->features);
 	return 0;
+}
+
+static int ask_features(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return dev->has_array ? 0
+			      : vdpr_dev_get_features_low(dev, &info->features);
+}
+
+static int ask_backend(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return vdpr_dev_get_backend(dev, &info->backend_features);
+}
+
+static int ask_status(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return vdpr_dev_get_status(dev, &info->status);
+}
+
+static int ask_vqs(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return get_u32_or(dev, VHOST_VDPA_GET_VQS_COUNT, 0, &info->vqs);
+}
+
+static int ask_groups(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return get_u32_or(dev, VHOST_VDPA_GET_GROUP_NUM, 1, &info->groups);
+}
+
+static int ask_spaces(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return get_u32_or(dev, VHOST_VDPA_GET_AS_NUM, 1, &info->address_spaces);
+}
+
+static int ask_vring_num(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return vdpr_dev_get_vring_num(dev, &info->vring_num);
+}
+
+static int ask_iova_range(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	struct vdpr_iova_range range = { 0, UINT64_MAX };
+	int ret = vdpr_dev_get_iova_range(dev, &range);
+
+	info->iova_first = range.first;
+	info->iova_last = range.last;
+	return ret == -ENOTTY ? 0 : ret;
+}
+
+static int ask_config_size(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	/* Added in Linux 5.18; before, the space is at least the structure. */
+	return get_u32_or(dev, VHOST_VDPA_GET_CONFIG_SIZE, 24,
+			  &info->config_size);
+}
+
+static int ask_config(struct vdpr_dev *dev, struct vdpr_dev_info *info)
+{
+	return vdpr_dev_read_config(dev, &info->features, info->config_size,
+				    &info->config);
+}
+
+/* One request a row. */
+static const struct {
+	const char *request;
+	int (*ask)(struct vdpr_dev *dev, struct vdpr_dev_info *info);
+} questions[] = {
+	{ "GET_FEATURES_ARRAY", ask_features_array },
+	{ "GET_FEATURES", ask_features },
+	{ "GET_BACKEND_FEATURES", ask_backend },
+	{ "GET_STATUS", ask_status },
+	{ "GET_VQS_COUNT", ask_vqs },
+	{ "GET_GROUP_NUM", ask_groups },
+	{ "GET_AS_NUM", ask_spaces },
+	{ "GET_VRING_NUM", ask_vring_num },
+	{ "GET_IOVA_RANGE", ask_iova_range },
+	{ "GET_CONFIG_SIZE", ask_config_size },
+	{ "GET_CONFIG", ask_config },
+};
+
+int vdpr_dev_examine_step(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			  unsigned int step, struct vdpr_dev_info *info)
+{
+	int ret;
+
+	if (!step) {
+		*info = (struct vdpr_dev_info)VDPR_INIT(struct vdpr_dev_info);
+		info->name = dev->vdpa ? dev->vdpa : "";
+		info->driver = dev->driver ? dev->driver : "";
+	}
+	ret = questions[step].ask(dev, info);
+	if (ret)
+		return examine_failed(ctx, dev, questions[step].request, ret);
+	return step + 1 < ARRAY_SIZE(questions);
 }
 
 int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		     struct vdpr_dev_info *out)
 {
-	struct vdpr_dev_info info = VDPR_INIT(struct vdpr_dev_info);
-	struct vdpr_iova_range range = { 0, UINT64_MAX };
+	struct vdpr_dev_info info;
+	unsigned int step = 0;
 	size_t size;
 	int ret;
 
-	info.name = dev->vdpa ? dev->vdpa : "";
-	info.driver = dev->driver ? dev->driver : "";
-	ret = vdpr_dev_get_features(dev, &info.features);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_FEATURES", ret);
-	ret = vdpr_dev_get_backend(dev, &info.backend_features);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_BACKEND_FEATURES", ret);
-	ret = vdpr_dev_get_status(dev, &info.status);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_STATUS", ret);
-	ret = examine_numbers(ctx, dev, &info);
+	do {
+		ret = vdpr_dev_examine_step(ctx, dev, step++, &info);
+	} while (ret > 0);
 	if (ret)
 		return ret;
-	ret = vdpr_dev_get_iova_range(dev, &range);
-	if (ret && ret != -ENOTTY)
-		return examine_failed(ctx, dev, "GET_IOVA_RANGE", ret);
-	info.iova_first = range.first;
-	info.iova_last = range.last;
-	/* Added in Linux 5.18; before, the space is at least the structure. */
-	ret = get_u32_or(dev, VHOST_VDPA_GET_CONFIG_SIZE, 24,
-			 &info.config_size);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_CONFIG_SIZE", ret);
-	ret = vdpr_dev_read_config(dev, &info.features, info.config_size,
-				   &info.config);
-	if (ret)
-		return examine_failed(ctx, dev, "GET_CONFIG", ret);
 	/* An older caller's struct ends earlier. */
 	size = out->size < sizeof(info) ? out->size : sizeof(info);
 	info.size = out->size;

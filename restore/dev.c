@@ -72,23 +72,32 @@ int vdpr_dev_reset(struct vdpr_dev *dev)
 	return iotlb_batch(dev);
 }
 
-int vdpr_dev_get_features(struct vdpr_dev *dev, struct vdpr_features *out)
+int vdpr_dev_get_features_array(struct vdpr_dev *dev, struct vdpr_features *out)
 {
 	struct features_array array = { .count = 2 };
-	uint64_t low = 0;
-	int ret;
+	int ret = vdpr_dev_ioctl(dev, VHOST_GET_FEATURES_ARRAY, &array);
 
-	/* Kernels without the array know no bit past 63 (vhost-vdpa up to 7.2). */
-	ret = vdpr_dev_ioctl(dev, VHOST_GET_FEATURES_ARRAY, &array);
-	if (!ret) {
+	if (!ret)
 		memcpy(out->word, array.word, sizeof(out->word));
-		return 0;
-	}
-	ret = vdpr_dev_ioctl(dev, VHOST_GET_FEATURES, &low);
-	if (ret)
-		return ret;
-	*out = (struct vdpr_features){ { low, 0 } };
-	return 0;
+	return ret;
+}
+
+int vdpr_dev_get_features_low(struct vdpr_dev *dev, struct vdpr_features *out)
+{
+	uint64_t low = 0;
+	int ret = vdpr_dev_ioctl(dev, VHOST_GET_FEATURES, &low);
+
+	if (!ret)
+		*out = (struct vdpr_features){ { low, 0 } };
+	return ret;
+}
+
+int vdpr_dev_get_features(struct vdpr_dev *dev, struct vdpr_features *out)
+{
+	/* Kernels without the array know no bit past 63 (vhost-vdpa up to 7.2). */
+	return vdpr_dev_get_features_array(dev, out)
+		       ? vdpr_dev_get_features_low(dev, out)
+		       : 0;
 }
 
 int vdpr_dev_set_features(struct vdpr_dev *dev, const struct vdpr_features *f)

@@ -36,12 +36,15 @@ struct vdpr_dev {
 	char *vdpa;   /* name of the vdpa device, or NULL */
 	char *driver; /* driver of the parent, or NULL: key of the quirk table */
 	unsigned int kernel; /* of that driver, as KERNEL_VERSION() packs it */
+	bool has_array;	     /* knows GET_FEATURES_ARRAY, once examined */
 	bool owned;	     /* SET_OWNER is done */
 	bool foreign;	     /* the descriptor is the caller's and lives on */
 	int owner;	/* process that did it; 0: the caller says it is done */
 	uint64_t acked; /* backend features acknowledged by the caller */
 	struct vdpr_dev_counts counts;
 	struct vdpr_cvq *cvq; /* memory of the last restore, freed by close */
+	/* The caller runs the control virtqueue: no request is ours. */
+	const struct vdpr_dev_hooks *control;
 };
 
 #define VDPR_KERNEL(a, b) ((unsigned int)(a) << 16 | (unsigned int)(b) << 8)
@@ -49,6 +52,13 @@ struct vdpr_dev {
 /* Every call of the library goes through these two: they count. */
 int vdpr_dev_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg);
 int vdpr_dev_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg);
+
+/* vdpr_dev_examine_step() - one request of vdpr_dev_examine().
+ * @step: 0 first, then one more each time.
+ * Return: 1 there is a next one, 0 @info is whole, -errno (and a message).
+ */
+int vdpr_dev_examine_step(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			  unsigned int step, struct vdpr_dev_info *info);
 
 /* SET_STATUS(0), and the caller's own mappings set again in the parent where the
  * reset dropped them. Return: 0 or -errno. */
@@ -66,6 +76,10 @@ int vdpr_sim_open(struct vdpr_ctx *ctx, const char *name,
 /* ------------------------------------------------ typed calls, 0 or -errno */
 
 int vdpr_dev_get_features(struct vdpr_dev *dev, struct vdpr_features *out);
+/* Its two requests: all 128 bits, which not every kernel can tell; bits 0-63. */
+int vdpr_dev_get_features_array(struct vdpr_dev *dev,
+				struct vdpr_features *out);
+int vdpr_dev_get_features_low(struct vdpr_dev *dev, struct vdpr_features *out);
 int vdpr_dev_set_features(struct vdpr_dev *dev, const struct vdpr_features *f);
 int vdpr_dev_get_backend(struct vdpr_dev *dev, uint64_t *out);
 int vdpr_dev_set_backend(struct vdpr_dev *dev, uint64_t bits);

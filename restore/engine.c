@@ -2,31 +2,112 @@
 /* The restore engine: the table of stages, its runner, all or nothing. */
 #include "restore/diagnose.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define NSEC_PER_SEC 1000000000ull
-#define NSEC_PER_MSEC 1000000ull
-#define DEFAULT_TIMEOUT (10 * NSEC_PER_SEC)
 
-/* The order of operations. Nothing is set on the device before "negotiate", and
- * no data queue is enabled before "enable". */
-static const vdpr_stage_fn stages[] = {
-	[VDPR_STAGE_EXAMINE] = vdpr_stage_examine,
-	[VDPR_STAGE_COMPARE] = vdpr_stage_compare,
-	[VDPR_STAGE_NEGOTIATE] = vdpr_stage_negotiate,
-	[VDPR_STAGE_MAP] = vdpr_stage_map,
-	[VDPR_STAGE_RINGS] = vdpr_stage_rings,
-	[VDPR_STAGE_START] = vdpr_stage_start,
-	[VDPR_STAGE_REPLAY] = vdpr_stage_replay,
-	[VDPR_STAGE_ENABLE] = vdpr_stage_enable,
-	[VDPR_STAGE_VERIFY] = vdpr_stage_verify,
+/* When a row of the table applies: all that are named. */
+enum {
+	WHEN_CALLS = 1 << 0,   /* the device's requests are ours to make */
+	WHEN_CONTROL = 1 << 1, /* the caller only takes control buffers */
+	WHEN_CVQ = 1 << 2,
+	WHEN_NO_CVQ = 1 << 3,
+	WHEN_EMPTY = 1 << 4, /* empty rings of a rehearsal */
+	WHEN_GIVEN = 1 << 5, /* the caller's rings */
+	WHEN_WARM = 1 << 6,  /* prewarm */
+	WHEN_COLD = 1 << 7,
+	WHEN_REMAP = 1 << 8,  /* the final plan needs more memory */
+	WHEN_PAUSED = 1 << 9, /* in two halves */
+	WHEN_USED = 1 << 10,  /* the device has been in use */
+	WHEN_NOT_OWNED = 1 << 11,
+	WHEN_ISOLATED = 1 << 12,
 };
-static_assert(ARRAY_SIZE(stages) == VDPR_STAGE_COUNT, "every stage has code");
+#define CALLS WHEN_CALLS
+#define CVQ (WHEN_CALLS | WHEN_CVQ)
+#define REMAP (WHEN_CALLS | WHEN_CVQ | WHEN_REMAP)
+#define WARM (WHEN_CALLS | WHEN_CVQ | WHEN_WARM)
+#define COLD (WHEN_CALLS | WHEN_COLD)
+
+/*
+ * The order of operations: one request of the device a row, or one for each
+ * queue. Nothing is set on the device before "negotiate", and no data queue is
+ * enabled before every command of "replay" is used and accepted. Rows above
+ * vdpr_step_commit() need only a provisional state.
+ */
+/* clang-format off */
+static const struct vdpr_row rows[] = {
+	{ vdpr_step_examine, VDPR_STAGE_EXAMINE, 0, false, "GET_*" },
+	{ vdpr_step_compare, VDPR_STAGE_COMPARE, 0, false, "" },
+
+	{ vdpr_step_own, VDPR_STAGE_NEGOTIATE, CALLS | WHEN_NOT_OWNED, false, "SET_OWNER" },
+	{ vdpr_step_reset, VDPR_STAGE_NEGOTIATE, CALLS | WHEN_USED, true, "SET_STATUS(0)" },
+	{ vdpr_step_backend, VDPR_STAGE_NEGOTIATE, CALLS, false, "SET_BACKEND_FEATURES" },
+	{ vdpr_step_acknowledge, VDPR_STAGE_NEGOTIATE, CALLS, false, "SET_STATUS(ACKNOWLEDGE)" },
+	{ vdpr_step_driver, VDPR_STAGE_NEGOTIATE, CALLS, false, "SET_STATUS(DRIVER)" },
+	{ vdpr_step_features, VDPR_STAGE_NEGOTIATE, CALLS, false, "SET_FEATURES" },
+	{ vdpr_step_features_ok, VDPR_STAGE_NEGOTIATE, CALLS, false, "SET_STATUS(FEATURES_OK)" },
+	{ vdpr_step_features_kept, VDPR_STAGE_NEGOTIATE, CALLS, false, "GET_STATUS" },
+	{ vdpr_step_groups, VDPR_STAGE_NEGOTIATE, CVQ, false, "GET_VRING_GROUP" },
+	{ vdpr_step_isolate, VDPR_STAGE_NEGOTIATE, CVQ | WHEN_ISOLATED, false, "SET_GROUP_ASID" },
+	{ vdpr_step_cvq_size, VDPR_STAGE_NEGOTIATE, CVQ, false, "GET_VRING_SIZE" },
+
+	{ vdpr_step_memory, VDPR_STAGE_MAP, 0, false, "" },
+	{ vdpr_step_map_cvq, VDPR_STAGE_MAP, CVQ, true, "IOTLB update" },
+	{ vdpr_step_ring_sizes, VDPR_STAGE_MAP, CALLS | WHEN_EMPTY, false, "GET_VRING_SIZE" },
+	{ vdpr_step_ring_memory, VDPR_STAGE_MAP, CALLS | WHEN_EMPTY, false, "" },
+	{ vdpr_step_map_rings, VDPR_STAGE_MAP, CALLS | WHEN_EMPTY, true, "IOTLB update" },
+	{ vdpr_step_take_rings, VDPR_STAGE_MAP, CALLS | WHEN_GIVEN, false, "" },
+
+	{ vdpr_step_rings, VDPR_STAGE_RINGS, CALLS, false, "SET_VRING_*" },
+	{ vdpr_step_cvq_ring, VDPR_STAGE_RINGS, CVQ, false, "SET_VRING_*" },
+	{ vdpr_step_config_call, VDPR_STAGE_RINGS, CALLS, false, "SET_CONFIG_CALL" },
+
+	/* Prewarm: the provisional commands, while the source still runs. */
+	{ vdpr_step_order, VDPR_STAGE_START, WARM, false, "" },
+	{ vdpr_step_enable_cvq, VDPR_STAGE_START, WARM, true, "SET_VRING_ENABLE" },
+	{ vdpr_step_driver_ok, VDPR_STAGE_START, WARM, true, "SET_STATUS(DRIVER_OK)" },
+	{ vdpr_step_driver_kept, VDPR_STAGE_START, WARM, false, "GET_STATUS" },
+	{ vdpr_step_replay, VDPR_STAGE_REPLAY, WARM, false, "" },
+	{ vdpr_step_status, VDPR_STAGE_REPLAY, WARM, false, "GET_STATUS" },
+	{ vdpr_step_limits, VDPR_STAGE_REPLAY, WARM, false, "GET_CONFIG" },
+
+	/* ------ the final state: from here on it is downtime ------ */
+	{ vdpr_step_commit, VDPR_STAGE_RINGS, WHEN_PAUSED, false, "" },
+	{ vdpr_step_unmap, VDPR_STAGE_RINGS, REMAP, true, "IOTLB invalidate" },
+	{ vdpr_step_memory_again, VDPR_STAGE_RINGS, REMAP, false, "" },
+	{ vdpr_step_map_cvq, VDPR_STAGE_RINGS, REMAP, true, "IOTLB update" },
+	{ vdpr_step_cvq_ring, VDPR_STAGE_RINGS, REMAP, false, "SET_VRING_*" },
+	{ vdpr_step_suspend, VDPR_STAGE_RINGS, WARM, true, "SUSPEND" },
+	{ vdpr_step_rings_again, VDPR_STAGE_RINGS, CALLS | WHEN_PAUSED, false, "SET_VRING_*" },
+	{ vdpr_step_bases, VDPR_STAGE_RINGS, CALLS, false, "SET_VRING_BASE" },
+	{ vdpr_step_resume, VDPR_STAGE_START, WARM, true, "RESUME" },
+	{ vdpr_step_enable_cvq, VDPR_STAGE_START, WARM, true, "SET_VRING_ENABLE" },
+
+	{ vdpr_step_order, VDPR_STAGE_START, COLD, false, "" },
+	{ vdpr_step_enable_cvq, VDPR_STAGE_START, COLD | WHEN_CVQ, true, "SET_VRING_ENABLE" },
+	{ vdpr_step_enable_early, VDPR_STAGE_START, COLD | WHEN_NO_CVQ, true, "SET_VRING_ENABLE" },
+	{ vdpr_step_driver_ok, VDPR_STAGE_START, COLD, true, "SET_STATUS(DRIVER_OK)" },
+	{ vdpr_step_driver_kept, VDPR_STAGE_START, COLD, false, "GET_STATUS" },
+
+	{ vdpr_step_replay, VDPR_STAGE_REPLAY, WHEN_CVQ, false, "" },
+	{ vdpr_step_status, VDPR_STAGE_REPLAY, CVQ, false, "GET_STATUS" },
+	{ vdpr_step_limits, VDPR_STAGE_REPLAY, CVQ, false, "GET_CONFIG" },
+
+	{ vdpr_step_enable, VDPR_STAGE_ENABLE, CALLS, true, "SET_VRING_ENABLE" },
+	{ vdpr_step_enable_control, VDPR_STAGE_ENABLE, WHEN_CONTROL, true, "enable" },
+	{ vdpr_step_wake, VDPR_STAGE_ENABLE, CALLS, false, "" },
+	{ vdpr_step_after_enable, VDPR_STAGE_ENABLE, WHEN_CVQ, false, "" },
+
+	{ vdpr_step_questions, VDPR_STAGE_VERIFY, WHEN_CVQ, false, "" },
+	{ vdpr_step_status, VDPR_STAGE_VERIFY, CALLS, false, "GET_STATUS" },
+	{ vdpr_step_limits, VDPR_STAGE_VERIFY, CALLS, false, "GET_CONFIG" },
+	{ vdpr_step_mac, VDPR_STAGE_VERIFY, CALLS, false, "GET_CONFIG" },
+	{ vdpr_step_give_config_call, VDPR_STAGE_VERIFY, CALLS, false, "SET_CONFIG_CALL" },
+};
+/* clang-format on */
 
 /* --------------------------------------------------------------- failures */
 
@@ -113,7 +194,7 @@ static int deadline_passed(struct vdpr_run *run)
 	return -ETIME;
 }
 
-static int cancelled(struct vdpr_run *run)
+int vdpr_run_cancelled(struct vdpr_run *run)
 {
 	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED, "%s: %s: interrupted",
 		  run->dev->name, vdpr_stage_name[run->report->stage]);
@@ -132,23 +213,22 @@ static bool is_readable(int fd)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* The caller's wish to stop and the deadline; both between any two steps. */
-static int check_limits(struct vdpr_run *run)
+int vdpr_run_check_limits(struct vdpr_run *run)
 {
 	if (run->opts.cancel_fd > 0 && is_readable(run->opts.cancel_fd))
-		return cancelled(run);
+		return vdpr_run_cancelled(run);
 	return vdpr_now() >= run->deadline ? deadline_passed(run) : 0;
 }
 
 /* A device that missed a kick gets one more; a device that has not is no worse
  * for it. */
-static int kick_again(struct vdpr_run *run)
+int vdpr_run_stalled(struct vdpr_run *run)
 {
 	const struct vdpr_reason_kind kind = { "device", "device", "stall" };
 	int ret;
 
 	run->stall_at += VDPR_STALL_NSEC;
-	if (run->kicked_again)
+	if (run->kicked_again || run->dev->control)
 		return 0;
 	run->kicked_again = true;
 	vdpr_reasons_add(&run->report->warnings, &kind, "", "", "",
@@ -160,92 +240,222 @@ static int kick_again(struct vdpr_run *run)
 	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
 }
 
+int vdpr_run_config_called(struct vdpr_run *run)
+{
+	vdpr_eventfd_clear(run->cvq->config_fd);
+	run->config_changed = true;
+	return vdpr_run_check_status(run);
+}
+
+/* A caller with control buffers and no descriptor for their answers is asked
+ * again after so long. */
+#define ASK_AGAIN_NSEC 100000ull
+
+/* When the wait ends even if nothing is heard. */
+static uint64_t wait_until(const struct vdpr_run *run, uint64_t now,
+			   int call_fd)
+{
+	uint64_t until = run->deadline;
+
+	if (run->stall_at && run->stall_at < until)
+		until = run->stall_at > now ? run->stall_at : now;
+	if (call_fd <= 0 && now + ASK_AGAIN_NSEC < until)
+		until = now + ASK_AGAIN_NSEC;
+	return until;
+}
+
 /* Blocks until the device, the caller or the clock has something to say. */
 static int wait_for_device(struct vdpr_run *run)
 {
+	const struct vdpr_dev_hooks *control = run->dev->control;
+	int call_fd = control ? control->answer_fd : run->cvq->call_fd;
 	struct pollfd fds[3] = {
-		{ .fd = run->cvq->call_fd, .events = POLLIN },
-		{ .fd = run->cvq->config_fd, .events = POLLIN },
+		{ .fd = call_fd > 0 ? call_fd : -1, .events = POLLIN },
+		{ .fd = control ? -1 : run->cvq->config_fd, .events = POLLIN },
 		{ .fd = run->opts.cancel_fd > 0 ? run->opts.cancel_fd : -1,
 		  .events = POLLIN },
 	};
 	uint64_t now = vdpr_now();
-	uint64_t until = run->deadline;
+	uint64_t until = wait_until(run, now, call_fd);
 	struct timespec ts;
 
-	if (now >= until)
+	if (now >= run->deadline)
 		return 0; /* check_limits() says so */
-	if (run->stall_at && run->stall_at < until)
-		until = run->stall_at > now ? run->stall_at : now;
 	ts.tv_sec = (time_t)((until - now) / NSEC_PER_SEC);
 	ts.tv_nsec = (long)((until - now) % NSEC_PER_SEC);
 	if (ppoll(fds, ARRAY_SIZE(fds), &ts, NULL) < 0 && errno != EINTR)
 		return vdpr_run_call_failed(run, "poll", -errno);
-	if (fds[0].revents)
+	if (fds[0].revents && !control)
 		vdpr_eventfd_clear(run->cvq->call_fd);
-	if (fds[1].revents) {
-		vdpr_eventfd_clear(run->cvq->config_fd);
-		run->config_changed = true;
-		return vdpr_run_check_status(run);
-	}
+	if (fds[1].revents)
+		return vdpr_run_config_called(run);
 	if (!fds[0].revents && run->stall_at && vdpr_now() >= run->stall_at)
-		return kick_again(run);
+		return vdpr_run_stalled(run);
 	return 0;
 }
 
 /* ----------------------------------------------------------------- runner */
 
-static int run_stage(struct vdpr_run *run, enum vdpr_stage stage)
+static unsigned int whens(const struct vdpr_run *run)
+{
+	bool empty = run->opts.flags & VDPR_RESTORE_EMPTY_RINGS;
+	unsigned int when = empty ? WHEN_EMPTY : WHEN_GIVEN;
+
+	when |= run->dev->control ? WHEN_CONTROL : WHEN_CALLS;
+	when |= run->fit.has_cvq ? WHEN_CVQ : WHEN_NO_CVQ;
+	when |= run->warm ? WHEN_WARM : WHEN_COLD;
+	if (run->remap)
+		when |= WHEN_REMAP;
+	if (run->events)
+		when |= WHEN_PAUSED;
+	if (run->info.status || run->dev->cvq)
+		when |= WHEN_USED;
+	if (!run->dev->owned)
+		when |= WHEN_NOT_OWNED;
+	if (run->report->isolated)
+		when |= WHEN_ISOLATED;
+	return when;
+}
+
+/* The next row that applies, from run->row on. */
+static unsigned int find_row(const struct vdpr_run *run)
+{
+	unsigned int when = whens(run);
+	unsigned int row = run->row;
+
+	while (row < ARRAY_SIZE(rows) && rows[row].when & ~when)
+		row++;
+	return row;
+}
+
+const struct vdpr_row *vdpr_run_next(const struct vdpr_run *run)
+{
+	/* In the midst of a row it goes on, whatever has become of its reasons. */
+	unsigned int row = run->i ? run->row : find_row(run);
+
+	return row < ARRAY_SIZE(rows) ? &rows[row] : NULL;
+}
+
+void vdpr_run_restart(struct vdpr_run *run)
+{
+	run->row = 0;
+	run->i = 0;
+	while (rows[run->row].stage < VDPR_STAGE_NEGOTIATE)
+		run->row++;
+}
+
+static void leave_stage(struct vdpr_run *run, uint64_t now)
+{
+	if (run->in_stage)
+		run->report->stage_ns[run->report->stage] +=
+			now - run->stage_from;
+	run->in_stage = false;
+}
+
+static void enter_stage(struct vdpr_run *run, enum vdpr_stage stage,
+			uint64_t now)
 {
 	struct vdpr_report *report = run->report;
-	uint64_t began = vdpr_now();
-	int ret;
 
 	report->stage = stage;
-	report->stage_began[stage] = began;
-	report->n_stages = (unsigned int)stage + 1;
+	if (!report->stage_began[stage])
+		report->stage_began[stage] = now;
+	if (report->n_stages <= (unsigned int)stage)
+		report->n_stages = (unsigned int)stage + 1;
+	run->in_stage = true;
+	run->stage_from = now;
 	vdpr_log(run->ctx, VDPR_LOG_INFO, "%s: %s", run->dev->name,
 		 vdpr_stage_name[stage]);
-	do {
-		/* The stage first: it may find what came at the last moment. */
-		ret = stages[stage](run);
-		/* A device that runs and is verified stays, late or not. */
-		if (ret > 0 || (!ret && stage != VDPR_STAGE_VERIFY)) {
-			int limit = check_limits(run);
+}
 
-			if (limit)
-				ret = limit;
-		}
-		if (ret == VDPR_WAIT) {
-			int waited = wait_for_device(run);
+/* A step of another stage than the last one's ends that. Return: 0 or -errno. */
+static int change_stage(struct vdpr_run *run, enum vdpr_stage stage)
+{
+	uint64_t now;
 
-			if (waited)
-				ret = waited;
-		}
-	} while (ret == VDPR_WAIT);
-	report->stage_ns[stage] = vdpr_now() - began;
+	if (run->in_stage && run->report->stage == stage)
+		return 0;
+	now = vdpr_now();
+	if (run->in_stage) {
+		int limit = vdpr_run_check_limits(run);
+
+		leave_stage(run, now);
+		if (limit)
+			return limit;
+	}
+	enter_stage(run, stage, now);
+	return 0;
+}
+
+static void note_downtime(struct vdpr_run *run, const struct vdpr_row *row)
+{
+	struct vdpr_report *report = run->report;
+
+	if (row->step == vdpr_step_after_enable ||
+	    (row->step == vdpr_step_wake && !run->fit.has_cvq))
+		report->open_end = vdpr_now();
+}
+
+int vdpr_run_step(struct vdpr_run *run)
+{
+	const struct vdpr_row *row = vdpr_run_next(run);
+	int ret;
+
+	if (!row) {
+		leave_stage(run, vdpr_now());
+		return 0;
+	}
+	run->row = (unsigned int)(row - rows);
+	ret = change_stage(run, row->stage);
+	if (ret)
+		return ret;
+	ret = row->step(run);
+	if (!ret) {
+		if (run->report->committed)
+			note_downtime(run, row);
+		run->row++;
+		run->i = 0;
+		return VDPR_MORE;
+	}
+	if (ret == VDPR_JUMP)
+		return VDPR_MORE;
+	if (ret == VDPR_PAUSE || ret < 0)
+		leave_stage(run, vdpr_now());
 	return ret;
 }
 
+/* Blocks until all rows up to @end are done. */
 static int run_stages(struct vdpr_run *run, enum vdpr_stage end)
 {
-	for (enum vdpr_stage stage = 0; stage < end; stage++) {
-		int ret;
+	const struct vdpr_row *row;
+	int ret = VDPR_MORE;
 
-		/* Without a control virtqueue there is nothing to replay. */
-		if (stage == VDPR_STAGE_REPLAY && !run->fit.has_cvq)
-			continue;
-		ret = run_stage(run, stage);
-		if (ret)
-			return ret;
+	while (ret > 0) {
+		row = vdpr_run_next(run);
+		if (row && row->stage >= end) {
+			leave_stage(run, vdpr_now());
+			return 0;
+		}
+		ret = vdpr_run_step(run);
+		if (ret == VDPR_WAIT) {
+			int limit = vdpr_run_check_limits(run);
+
+			ret = limit ? limit : wait_for_device(run);
+			if (!ret)
+				ret = VDPR_WAIT;
+		}
 	}
-	return 0;
+	return ret;
 }
 
 void vdpr_run_undo(struct vdpr_run *run)
 {
 	struct vdpr_dev *dev = run->dev;
 
+	if (dev->control) {
+		vdpr_control_undo(run);
+		return;
+	}
 	if (!run->touched)
 		return;
 	/* Where even this fails, the close that follows resets; until then the
@@ -256,124 +466,18 @@ void vdpr_run_undo(struct vdpr_run *run)
 	vdpr_dev_drop_cvq(dev);
 }
 
-static const unsigned int known_flags =
-	VDPR_RESTORE_ASSUME_ENABLE | VDPR_RESTORE_UNKNOWN_DEFAULT |
-	VDPR_RESTORE_STRICT_FEATURES | VDPR_RESTORE_EMPTY_RINGS |
-	VDPR_RESTORE_DOORBELL;
-
-/* The caller's rings with the stride of the header that it was built with. */
-static int copy_rings(struct vdpr_run *run)
-{
-	const struct vdpr_restore_opts *opts = &run->opts;
-	const uint8_t *at = (const uint8_t *)opts->vrings;
-	size_t stride = opts->n_vrings ? opts->vrings[0].size : 0;
-
-	run->given = calloc(opts->n_vrings + 1, sizeof(*run->given));
-	if (!run->given)
-		return -ENOMEM;
-	for (size_t i = 0; i < opts->n_vrings; i++, at += stride) {
-		size_t size;
-
-		memcpy(&size, at, sizeof(size));
-		if (size != stride || size < sizeof(*run->given))
-			return -EINVAL;
-		memcpy(&run->given[i], at, sizeof(*run->given));
-	}
-	run->opts.vrings = run->given;
-	return 0;
-}
-
-static int take_opts(struct vdpr_run *run, const struct vdpr_restore_opts *opts)
-{
-	int ret;
-
-	if (opts && opts->size < sizeof(size_t) + sizeof(unsigned int))
-		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options of %zu bytes: VDPR_INIT() is missing",
-				 opts->size);
-	if (opts)
-		memcpy(&run->opts, opts,
-		       opts->size < sizeof(run->opts) ? opts->size
-						      : sizeof(run->opts));
-	if (run->opts.flags & ~known_flags)
-		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options: flags 0x%x are not known",
-				 run->opts.flags & ~known_flags);
-	ret = copy_rings(run);
-	if (ret == -ENOMEM)
-		return vdpr_fail_memory(run->ctx);
-	return ret ? vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, ret,
-			       "options: vrings of unequal or too small a "
-			       "size: VDPR_INIT() is missing")
-		   : 0;
-}
-
-static int begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
-		 struct vdpr_dev *dev, const struct vdpr_state *state,
-		 const struct vdpr_restore_opts *opts)
-{
-	int ret;
-
-	*run = (struct vdpr_run){ .ctx = ctx, .dev = dev, .state = state };
-	run->began = vdpr_now();
-	ret = take_opts(run, opts);
-	if (ret) {
-		free(run->given);
-		return ret;
-	}
-	run->deadline = run->opts.deadline ? run->opts.deadline
-					   : run->began + DEFAULT_TIMEOUT;
-	run->calls_before = dev->counts;
-	run->report = calloc(1, sizeof(*run->report));
-	if (run->report)
-		run->report->device = strdup(dev->name);
-	if (!run->report || !run->report->device) {
-		free(run->given);
-		vdpr_report_free(run->report);
-		return vdpr_fail_memory(ctx);
-	}
-	return 0;
-}
-
-/* The report keeps its own copy of the failure: it outlives the context's. */
-static void finish(struct vdpr_run *run, int ret, struct vdpr_report **out)
-{
-	struct vdpr_report *report = run->report;
-
-	report->calls.ioctls =
-		run->dev->counts.ioctls - run->calls_before.ioctls;
-	report->calls.iotlb_writes =
-		run->dev->counts.iotlb_writes - run->calls_before.iotlb_writes;
-	if (ret) {
-		report->failed = true;
-		report->cause = vdpr_ctx_cause(run->ctx);
-		report->text = strdup(vdpr_ctx_error(run->ctx));
-		report->cure = strdup(vdpr_ctx_cure(run->ctx));
-	}
-	free(run->fit.queues);
-	/* Not the control virtqueue's yet. */
-	if (run->fit.doorbell)
-		munmap(run->fit.doorbell, (size_t)sysconf(_SC_PAGESIZE));
-	free(run->rings);
-	free(run->given);
-	if (out)
-		*out = report;
-	else
-		vdpr_report_free(report);
-}
-
 int vdpr_restore_check(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		       const struct vdpr_state *state,
 		       const struct vdpr_restore_opts *opts,
 		       struct vdpr_report **out)
 {
 	struct vdpr_run run;
-	int ret = begin(&run, ctx, dev, state, opts);
+	int ret = vdpr_run_begin(&run, ctx, dev, state, opts);
 
 	if (ret)
 		return ret;
 	ret = run_stages(&run, VDPR_STAGE_NEGOTIATE);
-	finish(&run, ret, out);
+	vdpr_run_finish(&run, ret, out);
 	return ret;
 }
 
@@ -383,13 +487,17 @@ int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		     struct vdpr_report **out)
 {
 	struct vdpr_run run;
-	int ret = begin(&run, ctx, dev, state, opts);
+	int ret = vdpr_run_begin(&run, ctx, dev, state, opts);
 
 	if (ret)
 		return ret;
-	ret = run_stages(&run, VDPR_STAGE_COUNT);
+	if (run.opts.flags & VDPR_RESTORE_PREWARM)
+		ret = vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				"options: prewarm needs vdpr_restore_begin()");
+	else
+		ret = run_stages(&run, VDPR_STAGE_COUNT);
 	if (ret)
 		vdpr_run_undo(&run);
-	finish(&run, ret, out);
+	vdpr_run_finish(&run, ret, out);
 	return ret;
 }

@@ -503,7 +503,7 @@ static void fit_bases(struct vdpr_fit *fit)
 	const struct vdpr_reason_kind kind = { "vrings", "device", "base" };
 	char want[NUMBER_TEXT];
 
-	if (!quirk || has_flag(fit, VDPR_RESTORE_EMPTY_RINGS))
+	if (!quirk || fit->early || has_flag(fit, VDPR_RESTORE_EMPTY_RINGS))
 		return;
 	for (size_t i = 0; i < fit->opts->n_vrings; i++) {
 		const struct vdpr_vring *vring = &fit->opts->vrings[i];

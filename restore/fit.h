@@ -13,6 +13,7 @@ struct vdpr_fit {
 	const struct vdpr_restore_opts *opts;
 	struct vdpr_reasons *refusals;
 	struct vdpr_reasons *warnings;
+	bool early; /* the bases of the rings are not known yet */
 	/* Results. */
 	struct vdpr_features asked; /* for SET_FEATURES */
 	bool has_cvq;

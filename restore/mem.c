@@ -39,8 +39,26 @@ void vdpr_mem_free(struct vdpr_mem *mem)
 	if (mem->fd < 0)
 		return;
 	munmap(mem->base, vdpr_mem_len(mem));
+	if (mem->owner.free)
+		mem->owner.free(mem->owner.data, mem->asid, mem->iova,
+				vdpr_mem_len(mem));
 	vdpr_close_fd(mem->fd);
 	*mem = VDPR_MEM_INIT;
+}
+
+int vdpr_mem_map_next(struct vdpr_mem *mem, struct vdpr_dev *dev)
+{
+	bool first = !mem->mapped;
+	uint8_t perm = first ? VHOST_ACCESS_RO : VHOST_ACCESS_RW;
+	size_t offset = first ? 0 : mem->ro_len;
+	int ret = vdpr_dev_map(dev, mem->asid, mem->iova + offset,
+			       first ? mem->ro_len : mem->rw_len,
+			       mem->base + offset, perm);
+
+	if (ret)
+		return ret;
+	mem->mapped++;
+	return first;
 }
 
 int vdpr_mem_map(struct vdpr_mem *mem, struct vdpr_dev *dev, uint32_t asid,
@@ -50,33 +68,36 @@ int vdpr_mem_map(struct vdpr_mem *mem, struct vdpr_dev *dev, uint32_t asid,
 
 	mem->iova = iova;
 	mem->asid = asid;
-	ret = vdpr_dev_map(dev, asid, iova, mem->ro_len, mem->base,
-			   VHOST_ACCESS_RO);
-	if (ret)
-		return ret;
-	mem->mapped = 1;
-	ret = vdpr_dev_map(dev, asid, iova + mem->ro_len, mem->rw_len,
-			   mem->base + mem->ro_len, VHOST_ACCESS_RW);
-	if (ret)
-		return ret;
-	mem->mapped = 2;
-	return 0;
+	do {
+		ret = vdpr_mem_map_next(mem, dev);
+	} while (ret > 0);
+	return ret;
+}
+
+int vdpr_mem_unmap_next(struct vdpr_mem *mem, struct vdpr_dev *dev)
+{
+	int ret;
+
+	if (!mem->mapped)
+		return 0;
+	if (mem->mapped-- > 1)
+		ret = vdpr_dev_unmap(dev, mem->asid, mem->iova + mem->ro_len,
+				     mem->rw_len);
+	else
+		ret = vdpr_dev_unmap(dev, mem->asid, mem->iova, mem->ro_len);
+	return ret ? ret : mem->mapped > 0;
 }
 
 int vdpr_mem_unmap(struct vdpr_mem *mem, struct vdpr_dev *dev)
 {
 	int ret = 0;
-	int err;
 
-	if (mem->mapped > 1)
-		ret = vdpr_dev_unmap(dev, mem->asid, mem->iova + mem->ro_len,
-				     mem->rw_len);
-	if (mem->mapped > 0) {
-		err = vdpr_dev_unmap(dev, mem->asid, mem->iova, mem->ro_len);
-		if (!ret)
+	while (mem->mapped) {
+		int err = vdpr_mem_unmap_next(mem, dev);
+
+		if (err < 0 && !ret)
 			ret = err;
 	}
-	mem->mapped = 0;
 	return ret;
 }
 

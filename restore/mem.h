@@ -18,6 +18,8 @@ struct vdpr_mem {
 	uint64_t iova; /* of the first byte, once mapped */
 	uint32_t asid;
 	unsigned int mapped; /* parts that are in the device's IOTLB: 0..2 */
+	/* Who gave the IOVA and takes it back; no function: nobody. */
+	struct vdpr_iova_ops owner;
 };
 
 #define VDPR_MEM_INIT ((struct vdpr_mem){ .fd = -1 })
@@ -38,10 +40,18 @@ static inline uint64_t vdpr_mem_iova(const struct vdpr_mem *mem, const void *p)
 	return mem->iova + (uint64_t)((const uint8_t *)p - mem->base);
 }
 
+/* Adds the next part to the device's IOTLB, at mem->iova in mem->asid; the parts
+ * are two. Return: 1 there is one more, 0, or -errno. */
+int vdpr_mem_map_next(struct vdpr_mem *mem, struct vdpr_dev *dev);
+
 /* Adds both parts to the device's IOTLB. Return: 0 or -errno; what was mapped
  * before the failure is recorded for vdpr_mem_unmap(). */
 int vdpr_mem_map(struct vdpr_mem *mem, struct vdpr_dev *dev, uint32_t asid,
 		 uint64_t iova);
+
+/* Takes the last part out again. Return: 1 there is one more, 0, or -errno (it
+ * counts as taken out all the same). */
+int vdpr_mem_unmap_next(struct vdpr_mem *mem, struct vdpr_dev *dev);
 
 /* Takes out of the IOTLB whatever vdpr_mem_map() put there, for the next user of
  * the descriptor. The first failure is returned, the rest is still tried. */

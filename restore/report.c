@@ -268,6 +268,8 @@ static void json_error(struct json *j, cJSON *root,
 static void json_report(struct json *j, cJSON *root,
 			const struct vdpr_report *report)
 {
+	uint64_t downtime;
+
 	add_string(j, root, "schema", "vdpa-restore/report");
 	add_number(j, root, "version", 1);
 	add_number(j, root, "exit", report->failed ? report->cause : 0);
@@ -281,6 +283,9 @@ static void json_report(struct json *j, cJSON *root,
 	json_counts(j, root, report);
 	json_enabled(j, root, report);
 	json_warnings(j, root, report);
+	/* Only of a restore in two halves: else all of it is downtime. */
+	if (!vdpr_report_downtime(report, &downtime))
+		add_number(j, root, "downtime_usec", downtime);
 	json_error(j, root, report);
 }
 
@@ -299,6 +304,14 @@ int vdpr_report_format(struct vdpr_ctx *ctx, const struct vdpr_report *report,
 	cJSON_Delete(root);
 	if (!text || asprintf(out, "%s\n", text) < 0)
 		return vdpr_fail_memory(ctx);
+	return 0;
+}
+
+int vdpr_report_downtime(const struct vdpr_report *report, uint64_t *usec)
+{
+	if (!report->committed || !report->open_end)
+		return -ENODATA;
+	*usec = (report->open_end - report->committed) / 1000;
 	return 0;
 }
 

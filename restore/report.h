@@ -67,7 +67,9 @@ struct vdpr_report {
 	uint64_t stage_began[VDPR_STAGE_COUNT]; /* CLOCK_MONOTONIC ns */
 	uint64_t stage_ns[VDPR_STAGE_COUNT];
 	uint64_t opened; /* just before the first data queue was; 0: none was */
-	struct vdpr_plan *plan;		    /* NULL until stage 2 is through */
+	uint64_t committed,
+		open_end;	/* of the downtime; 0: did not come so far */
+	struct vdpr_plan *plan; /* NULL until stage 2 is through */
 	struct vdpr_command_result *result; /* plan->count of them */
 	struct vdpr_dev_counts calls;
 	uint64_t kicks;

@@ -105,7 +105,7 @@ static const char *command_name(const struct vdpr_run *run, size_t i)
 	return i < plan->count ? plan->entry[i].info->name : "NOTF_COAL_VQ_GET";
 }
 
-static int judge(struct vdpr_run *run, size_t i, uint32_t len, uint64_t now)
+int vdpr_run_judge(struct vdpr_run *run, size_t i, uint32_t len, uint64_t now)
 {
 	const struct vdpr_cvq_slot *slot = &run->cvq->slot[i];
 	const uint8_t *answer = run->cvq->in + slot->in;
@@ -162,7 +162,7 @@ static int collect(struct vdpr_run *run)
 	now = vdpr_now();
 	run->stall_at = now + VDPR_STALL_NSEC;
 	for (int i = 0; i < count; i++) {
-		int ret = judge(run, used[i].token, used[i].len, now);
+		int ret = vdpr_run_judge(run, used[i].token, used[i].len, now);
 
 		if (ret)
 			return ret;
@@ -227,7 +227,7 @@ static int post(struct vdpr_run *run, size_t end)
 }
 
 /* One line for all commands that were refused. */
-static int report_refused(struct vdpr_run *run)
+int vdpr_run_report_refused(struct vdpr_run *run)
 {
 	const struct vdpr_report *report = run->report;
 	_cleanup_buf_ struct vdpr_buf text = { 0 };
@@ -317,22 +317,26 @@ static int spin(struct vdpr_run *run)
 static int drive(struct vdpr_run *run, size_t end)
 {
 	struct vdpr_ring *ring = &run->cvq->ring;
-	int ret = run->prefilled ? 0 : collect(run);
+	int ret;
 
+	if (run->dev->control)
+		return vdpr_run_drive_control(run, end);
+	ret = run->prefilled ? 0 : collect(run);
 	begin_row(run, end);
 	while (!ret) {
 		size_t done = run->n_done;
 
 		/* The rest of a batch is let through, so all are named. */
 		if (!ring->outstanding && run->n_refused)
-			return report_refused(run);
+			return vdpr_run_report_refused(run);
 		if (!ring->outstanding && run->next == end)
 			return 0;
 		if (run->prefilled || !ring->outstanding ||
 		    may_refill(run, end))
 			ret = post(run, end);
+		/* An event loop has others to look after. */
 		if (!ret)
-			ret = spin(run);
+			ret = run->events ? collect(run) : spin(run);
 		if (ret || run->n_done != done)
 			continue;
 		arm(run, end);
@@ -413,7 +417,7 @@ static bool config_changed(struct vdpr_run *run)
 
 /* A device tells of a change (virtio 1.3, 2.5): where it has not, its config is
  * not read again, for that takes longer than all commands on some parents. */
-static int check_limits_kept(struct vdpr_run *run)
+int vdpr_step_limits(struct vdpr_run *run)
 {
 	struct vdpr_net_config config;
 	int ret;
@@ -431,19 +435,15 @@ static int check_limits_kept(struct vdpr_run *run)
 	return 0;
 }
 
-/* The last look before it may receive. */
-static int settle(struct vdpr_run *run)
+int vdpr_step_replay(struct vdpr_run *run)
 {
-	int ret = vdpr_run_check_status(run);
-
-	return ret ? ret : check_limits_kept(run);
+	return drive(run, run->report->plan->n_before);
 }
 
-int vdpr_stage_replay(struct vdpr_run *run)
+/* The last look before it may receive. */
+int vdpr_step_status(struct vdpr_run *run)
 {
-	int ret = drive(run, run->report->plan->n_before);
-
-	return ret ? ret : settle(run);
+	return vdpr_run_check_status(run);
 }
 
 /* ---------------------------------------------------------------- 8 enable */
@@ -460,48 +460,56 @@ static int wake_queue(struct vdpr_run *run, const struct vdpr_vring *ring)
 	return ret ? vdpr_run_call_failed(run, "kick", ret) : 0;
 }
 
-static int enable_data(struct vdpr_run *run)
+/* One queue a call. Without a control virtqueue they run since DRIVER_OK. */
+int vdpr_step_enable(struct vdpr_run *run)
+{
+	struct vdpr_report *report = run->report;
+	uint32_t index;
+	int ret;
+
+	if (run->i >= run->fit.n_queues)
+		return 0;
+	index = run->rings[run->i].index;
+	if (run->fit.has_cvq) {
+		uint64_t now = report->opened ? report->opened : vdpr_now();
+
+		ret = vdpr_run_enable(run, index);
+		if (ret)
+			return ret;
+		report->opened = now;
+	}
+	report->enabled[report->n_enabled++] = index;
+	return ++run->i < run->fit.n_queues ? VDPR_MORE : 0;
+}
+
+int vdpr_step_wake(struct vdpr_run *run)
 {
 	const struct vdpr_reason_kind kind = { "device", "device", "doorbell" };
-	struct vdpr_report *report = run->report;
 	int ret = 0;
 
-	run->data_enabled = true;
-	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++) {
-		const struct vdpr_vring *ring = &run->rings[i];
-		uint64_t now = vdpr_now();
-
-		if (run->fit.has_cvq)
-			ret = vdpr_run_enable(run, ring->index);
-		if (!ret && !report->opened)
-			report->opened = now;
-		if (!ret)
-			report->enabled[report->n_enabled++] = ring->index;
-	}
 	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
 		ret = wake_queue(run, &run->rings[i]);
 	if (run->cvq->doorbell && run->opts.n_vrings)
-		vdpr_reasons_add(&report->warnings, &kind, "", "", "",
+		vdpr_reasons_add(&run->report->warnings, &kind, "", "", "",
 				 "data queues: this device is notified through "
 				 "doorbells, so ring those of the data queues "
 				 "once");
 	return ret;
 }
 
-int vdpr_stage_enable(struct vdpr_run *run)
+int vdpr_step_after_enable(struct vdpr_run *run)
 {
-	if (!run->data_enabled) {
-		int ret = enable_data(run);
-
-		if (ret)
-			return ret;
-	}
-	return run->fit.has_cvq ? drive(run, run->report->plan->count) : 0;
+	return drive(run, run->report->plan->count);
 }
 
 /* ---------------------------------------------------------------- 9 verify */
 
-static int verify_mac(struct vdpr_run *run)
+int vdpr_step_questions(struct vdpr_run *run)
+{
+	return drive(run, run->cvq->n_slots);
+}
+
+int vdpr_step_mac(struct vdpr_run *run)
 {
 	struct vdpr_net_config config;
 	int ret;
@@ -515,29 +523,18 @@ static int verify_mac(struct vdpr_run *run)
 	return check_mac(run, &config);
 }
 
-/* Config interrupts are the caller's from now on. */
-static int give_config_call(struct vdpr_run *run)
+/* Config interrupts are the caller's from now on; an event-driven restore goes on
+ * listening for as long as its handle lives. */
+int vdpr_step_give_config_call(struct vdpr_run *run)
 {
 	int fd = run->opts.config_fd > 0 ? run->opts.config_fd : -1;
-	int ret = vdpr_dev_set_config_call(run->dev, fd);
+	int ret = 0;
 
+	if (run->events)
+		return 0;
+	ret = vdpr_dev_set_config_call(run->dev, fd);
 	if (ret)
 		return vdpr_run_call_failed(run, "SET_CONFIG_CALL", ret);
 	run->cvq->config_set = false;
 	return 0;
-}
-
-int vdpr_stage_verify(struct vdpr_run *run)
-{
-	int ret = 0;
-
-	if (run->fit.has_cvq)
-		ret = drive(run, run->cvq->n_slots);
-	if (!ret)
-		ret = vdpr_run_check_status(run);
-	if (!ret)
-		ret = check_limits_kept(run);
-	if (!ret)
-		ret = verify_mac(run);
-	return ret ? ret : give_config_call(run);
 }

@@ -13,12 +13,17 @@
 
 /* --------------------------------------------------- 1 examine, 2 compare */
 
-int vdpr_stage_examine(struct vdpr_run *run)
+int vdpr_step_examine(struct vdpr_run *run)
 {
 	int ret;
 
-	run->info = (struct vdpr_dev_info)VDPR_INIT(struct vdpr_dev_info);
-	ret = vdpr_dev_examine(run->ctx, run->dev, &run->info);
+	if (run->dev->control) {
+		run->info = *run->dev->control->info;
+		return 0;
+	}
+	ret = vdpr_dev_examine_step(run->ctx, run->dev, run->i++, &run->info);
+	if (ret > 0)
+		return VDPR_MORE;
 	/* The message names the request already. */
 	return ret ? vdpr_diagnose_call(run, "GET_", ret) : 0;
 }
@@ -110,7 +115,30 @@ static void leave_out(struct vdpr_run *run)
 	plan->count = kept;
 }
 
-int vdpr_stage_compare(struct vdpr_run *run)
+/* What a prewarm needs besides. Return: 0, -EOPNOTSUPP. */
+static int check_warm(struct vdpr_run *run)
+{
+	const uint64_t wanted = BIT_ULL(VHOST_BACKEND_F_SUSPEND) |
+				BIT_ULL(VHOST_BACKEND_F_RESUME);
+
+	if (!run->warm)
+		return 0;
+	/* Nothing to replay, so nothing to do earlier. */
+	if (!run->fit.has_cvq)
+		run->warm = false;
+	if (!run->dev->control &&
+	    (run->info.backend_features & wanted) == wanted)
+		return 0;
+	vdpr_fail(run->ctx, VDPR_CAUSE_REFUSED, -EOPNOTSUPP,
+		  "%s: prewarm: the device cannot %s", run->dev->name,
+		  run->info.backend_features & BIT_ULL(VHOST_BACKEND_F_SUSPEND)
+			  ? "RESUME (backend feature bit 5)"
+			  : "SUSPEND (backend feature bit 4)");
+	vdpr_cure(run->ctx, "begin without VDPR_RESTORE_PREWARM");
+	return -EOPNOTSUPP;
+}
+
+int vdpr_run_compare(struct vdpr_run *run)
 {
 	int ret = make_plan(run);
 
@@ -123,6 +151,7 @@ int vdpr_stage_compare(struct vdpr_run *run)
 		.opts = &run->opts,
 		.refusals = &run->report->refusals,
 		.warnings = &run->report->warnings,
+		.early = run->events && !run->committed,
 	};
 	if (vdpr_fit(&run->fit))
 		return vdpr_fail_memory(run->ctx);
@@ -133,40 +162,55 @@ int vdpr_stage_compare(struct vdpr_run *run)
 	return 0;
 }
 
+int vdpr_step_compare(struct vdpr_run *run)
+{
+	int ret = vdpr_run_compare(run);
+
+	return ret ? ret : check_warm(run);
+}
+
 /* ------------------------------------------------------------ 3 negotiate */
 
-static int own_and_reset(struct vdpr_run *run)
+int vdpr_step_own(struct vdpr_run *run)
 {
 	struct vdpr_dev *dev = run->dev;
+	int ret = vdpr_dev_ioctl(dev, VHOST_SET_OWNER, NULL);
+
+	if (ret)
+		return vdpr_run_call_failed(run, "SET_OWNER", ret);
+	dev->owned = true;
+	dev->owner = getpid();
+	return 0;
+}
+
+int vdpr_step_reset(struct vdpr_run *run)
+{
 	int ret;
 
-	if (!dev->owned) {
-		ret = vdpr_dev_ioctl(dev, VHOST_SET_OWNER, NULL);
-		if (ret)
-			return vdpr_run_call_failed(run, "SET_OWNER", ret);
-		dev->owned = true;
-		dev->owner = getpid();
-	}
 	run->touched = true;
-	if (run->info.status || dev->cvq) {
-		ret = vdpr_dev_reset(dev);
-		if (ret)
-			return vdpr_run_call_failed(run, "SET_STATUS(0)", ret);
-		/* What an earlier run on the same handle left. */
-		vdpr_dev_drop_cvq(dev);
-	}
+	ret = vdpr_dev_reset(run->dev);
+	if (ret)
+		return vdpr_run_call_failed(run, "SET_STATUS(0)", ret);
+	/* What an earlier run on the same handle left. */
+	vdpr_dev_drop_cvq(run->dev);
+	run->cvq = NULL;
+	run->info.status = 0;
 	return 0;
 }
 
 /* Only what is needed: the message format, the ASID field of it (it is silently
  * ignored without its bit) and the promise to enable late. */
-static int ack_backend(struct vdpr_run *run)
+int vdpr_step_backend(struct vdpr_run *run)
 {
 	uint64_t wanted = BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2) |
 			  BIT_ULL(VHOST_BACKEND_F_IOTLB_ASID) |
 			  BIT_ULL(VHOST_BACKEND_F_ENABLE_AFTER_DRIVER_OK);
 	int ret;
 
+	run->touched = true;
+	if (run->warm)
+		wanted |= BIT_ULL(VHOST_BACKEND_F_SUSPEND) |
+			  BIT_ULL(VHOST_BACKEND_F_RESUME);
 	wanted &= run->info.backend_features;
 	wanted |= run->dev->acked;
 	ret = vdpr_dev_set_backend(run->dev, wanted);
@@ -204,49 +248,66 @@ static int status_kept(struct vdpr_run *run, uint8_t bit)
 static const uint8_t status_driver = VIRTIO_CONFIG_S_ACKNOWLEDGE |
 				     VIRTIO_CONFIG_S_DRIVER;
 
-static int negotiate_features(struct vdpr_run *run)
+int vdpr_step_acknowledge(struct vdpr_run *run)
 {
-	int ret = set_status(run, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	return set_status(run, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+}
 
-	if (!ret)
-		ret = set_status(run, status_driver);
-	if (ret)
-		return ret;
-	ret = vdpr_dev_set_features(run->dev, &run->fit.asked);
-	if (ret)
-		return vdpr_diagnose_set_features(run, ret);
-	ret = set_status(run, status_driver | VIRTIO_CONFIG_S_FEATURES_OK);
-	return ret ? ret : status_kept(run, VIRTIO_CONFIG_S_FEATURES_OK);
+int vdpr_step_driver(struct vdpr_run *run)
+{
+	return set_status(run, status_driver);
+}
+
+int vdpr_step_features(struct vdpr_run *run)
+{
+	int ret = vdpr_dev_set_features(run->dev, &run->fit.asked);
+
+	return ret ? vdpr_diagnose_set_features(run, ret) : 0;
+}
+
+int vdpr_step_features_ok(struct vdpr_run *run)
+{
+	return set_status(run, status_driver | VIRTIO_CONFIG_S_FEATURES_OK);
+}
+
+int vdpr_step_features_kept(struct vdpr_run *run)
+{
+	return status_kept(run, VIRTIO_CONFIG_S_FEATURES_OK);
+}
+
+static bool may_isolate(const struct vdpr_run *run)
+{
+	return run->dev->acked & BIT_ULL(VHOST_BACKEND_F_IOTLB_ASID) &&
+	       run->info.groups >= 2 && run->info.address_spaces >= 2;
 }
 
 /* Is the control virtqueue in a group that no data queue shares, with an address
- * space to put it in? */
-static int find_isolation(struct vdpr_run *run, uint32_t *group)
+ * space to put it in? One request a queue, the control virtqueue's first. */
+int vdpr_step_groups(struct vdpr_run *run)
 {
 	struct vdpr_report *report = run->report;
-	uint32_t other;
+	uint32_t index, group;
 	int ret;
 
 	report->isolation_known = true;
-	if (!(run->dev->acked & BIT_ULL(VHOST_BACKEND_F_IOTLB_ASID)) ||
-	    run->info.groups < 2 || run->info.address_spaces < 2)
+	report->isolated = false;
+	run->cvq_asid = 0;
+	if (!may_isolate(run))
 		return 0;
-	ret = vdpr_dev_vring_get(run->dev, VHOST_VDPA_GET_VRING_GROUP,
-				 run->fit.cvq_index, group);
+	index = run->i ? run->i - 1 : run->fit.cvq_index;
+	ret = vdpr_dev_vring_get(run->dev, VHOST_VDPA_GET_VRING_GROUP, index,
+				 &group);
 	/* The bit is offered by every parent, the operation is not there. */
-	if (ret == -EOPNOTSUPP || ret == -ENOTTY)
+	if (!run->i && (ret == -EOPNOTSUPP || ret == -ENOTTY))
 		return 0;
 	if (ret)
 		return vdpr_run_call_failed(run, "GET_VRING_GROUP", ret);
-	for (uint32_t i = 0; i < run->fit.cvq_index; i++) {
-		ret = vdpr_dev_vring_get(run->dev, VHOST_VDPA_GET_VRING_GROUP,
-					 i, &other);
-		if (ret)
-			return vdpr_run_call_failed(run, "GET_VRING_GROUP",
-						    ret);
-		if (other == *group)
-			return 0;
-	}
+	if (!run->i)
+		run->cvq_group = group;
+	else if (group == run->cvq_group)
+		return 0;
+	if (run->i++ < run->fit.cvq_index)
+		return VDPR_MORE;
 	report->isolated = true;
 	return 0;
 }
@@ -282,7 +343,7 @@ static int ask_ring_size(struct vdpr_run *run, uint32_t index, uint32_t *size)
 #define CVQ_RING_DEFAULT 64 /* where only the largest of all rings is known */
 #define DATA_RING_DEFAULT 256
 
-static int choose_cvq_size(struct vdpr_run *run)
+int vdpr_step_cvq_size(struct vdpr_run *run)
 {
 	uint32_t size;
 	int ret;
@@ -305,32 +366,15 @@ static int choose_cvq_size(struct vdpr_run *run)
 }
 
 /* An own address space keeps the CVQ apart from the guest's memory. */
-static int isolate(struct vdpr_run *run)
+int vdpr_step_isolate(struct vdpr_run *run)
 {
-	uint32_t group = 0;
-	int ret = find_isolation(run, &group);
+	int ret = vdpr_dev_vring(run->dev, VHOST_VDPA_SET_GROUP_ASID,
+				 run->cvq_group, 1);
 
-	if (ret || !run->report->isolated)
-		return ret;
-	ret = vdpr_dev_vring(run->dev, VHOST_VDPA_SET_GROUP_ASID, group, 1);
 	if (ret)
 		return vdpr_run_call_failed(run, "SET_GROUP_ASID", ret);
 	run->cvq_asid = 1;
 	return 0;
-}
-
-int vdpr_stage_negotiate(struct vdpr_run *run)
-{
-	int ret = own_and_reset(run);
-
-	if (!ret)
-		ret = ack_backend(run);
-	if (!ret)
-		ret = negotiate_features(run);
-	if (ret || !run->fit.has_cvq)
-		return ret;
-	ret = isolate(run);
-	return ret ? ret : choose_cvq_size(run);
 }
 
 /* ------------------------------------------------------------------ 4 map */
@@ -353,10 +397,9 @@ static struct vdpr_ring_format ring_format(const struct vdpr_run *run)
 
 /* Commands of the plan, then one question for every queue with coalescing
  * values of its own: the one thing that can be read back. */
-static int make_slots(struct vdpr_run *run, struct vdpr_cvq_slot **out,
-		      size_t *count)
+int vdpr_run_slots(const struct vdpr_plan *plan, struct vdpr_cvq_slot **out,
+		   size_t *count)
 {
-	const struct vdpr_plan *plan = run->report->plan;
 	size_t asks = plan->count - plan->n_before;
 	uint32_t out_at = (uint32_t)plan->len;
 	uint32_t in_at = (uint32_t)plan->count;
@@ -383,13 +426,15 @@ static int make_slots(struct vdpr_run *run, struct vdpr_cvq_slot **out,
 	return 0;
 }
 
-static void write_commands(struct vdpr_run *run)
+void vdpr_run_write_commands(struct vdpr_run *run, size_t from)
 {
 	const struct vdpr_plan *plan = run->report->plan;
 	struct vdpr_cvq *cvq = run->cvq;
+	size_t at = from < plan->count ? plan->entry[from].offset - 2
+				       : plan->len;
 
-	if (plan->len)
-		memcpy(cvq->out, plan->bytes, plan->len);
+	if (plan->len > at)
+		memcpy(cvq->out + at, plan->bytes + at, plan->len - at);
 	for (size_t i = plan->count; i < cvq->n_slots; i++) {
 		size_t set = plan->n_before + (i - plan->count);
 		uint8_t *ask = cvq->out + cvq->slot[i].out;
@@ -401,47 +446,100 @@ static void write_commands(struct vdpr_run *run)
 	}
 }
 
-/* Maps at the highest free IOVA of an address space. */
-static int map_high(struct vdpr_run *run, struct vdpr_mem *mem, uint32_t asid,
-		    const struct vdpr_iova_range *used, size_t n_used)
+static int no_iova(struct vdpr_run *run, size_t len, int err)
+{
+	return vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, err,
+			 "%s: no free IOVA for %zu bytes between 0x%" PRIx64
+			 " and 0x%" PRIx64,
+			 run->dev->name, len, run->info.iova_first,
+			 run->info.iova_last);
+}
+
+/* The caller's own choice, or the highest free IOVA of an address space. */
+static int choose_iova(struct vdpr_run *run, struct vdpr_mem *mem,
+		       uint32_t asid, const struct vdpr_iova_range *used,
+		       size_t n_used)
 {
 	const struct vdpr_iova_range range = { run->info.iova_first,
 					       run->info.iova_last };
-	uint64_t iova;
-	int ret =
-		vdpr_iova_find(&range, used, n_used, vdpr_mem_len(mem), &iova);
+	size_t len = vdpr_mem_len(mem);
+	int ret;
 
-	if (ret)
-		return vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, ret,
-				 "%s: no free IOVA for %zu bytes between "
-				 "0x%" PRIx64 " and 0x%" PRIx64,
-				 run->dev->name, vdpr_mem_len(mem), range.first,
-				 range.last);
-	ret = vdpr_mem_map(mem, run->dev, asid, iova);
-	return ret ? vdpr_diagnose_map(run, mem, ret) : 0;
+	mem->asid = asid;
+	if (run->opts.iova) {
+		ret = run->iova.alloc(run->iova.data, asid, len, &range,
+				      &mem->iova);
+		if (!ret)
+			mem->owner = run->iova;
+	} else {
+		ret = vdpr_iova_find(&range, used, n_used, len, &mem->iova);
+	}
+	return ret ? no_iova(run, len, ret) : 0;
 }
 
-static int map_cvq(struct vdpr_run *run)
+static int map_next(struct vdpr_run *run, struct vdpr_mem *mem)
+{
+	int ret = vdpr_mem_map_next(mem, run->dev);
+
+	if (ret < 0)
+		return vdpr_diagnose_map(run, mem, ret);
+	run->i++;
+	return ret ? VDPR_MORE : 0;
+}
+
+/* Commands that a final state may need more than the provisional one did. */
+static const struct vdpr_cvq_room spare_cold = { 4096, 512 };
+/* ... and that undo what it no longer wants: it cannot be mapped anew. */
+static const struct vdpr_cvq_room spare_warm = { 64 * 1024, 16 * 1024 };
+
+static const struct vdpr_cvq_room *spare_room(const struct vdpr_run *run)
+{
+	if (run->warm)
+		return &spare_warm;
+	return run->events && !run->committed ? &spare_cold : NULL;
+}
+
+/* Ranges that the control virtqueue's memory must keep off. */
+static size_t taken_ranges(struct vdpr_run *run)
+{
+	const struct vdpr_mem *data = &run->cvq->data;
+	size_t count = run->opts.n_in_use;
+
+	if (run->report->isolated)
+		return 0;
+	/* The list has room for one more: empty rings, if those came first. */
+	if (data->mapped)
+		run->in_use[count++] = (struct vdpr_iova_range){
+			data->iova, data->iova + vdpr_mem_len(data) - 1
+		};
+	return count;
+}
+
+/* Memory of the control virtqueue with the plan's commands in it. */
+static int fill_memory(struct vdpr_run *run)
 {
 	struct vdpr_report *report = run->report;
-	struct vdpr_ring_format format;
+	const struct vdpr_ring_format format = ring_format(run);
 	struct vdpr_cvq_slot *slot = NULL;
 	size_t count = 0;
-	bool isolated = report->isolated;
-	int ret = make_slots(run, &slot, &count);
+	int ret = vdpr_run_slots(report->plan, &slot, &count);
 
 	if (ret)
 		return vdpr_fail_memory(run->ctx);
-	format = ring_format(run);
-	ret = vdpr_cvq_layout(run->cvq, &format, run->cvq_num, slot, count);
+	/* A caller's own ring needs none of ours, only the commands. */
+	if (run->dev->control)
+		run->cvq_num = 2;
+	ret = vdpr_cvq_layout(run->cvq, &format, run->cvq_num, slot, count,
+			      spare_room(run));
 	if (ret) {
 		free(slot);
 		return vdpr_run_call_failed(run, "memory for the CVQ", ret);
 	}
-	write_commands(run);
-	ret = map_high(run, &run->cvq->mem, run->cvq_asid,
-		       isolated ? NULL : run->opts.in_use,
-		       isolated ? 0 : run->opts.n_in_use);
+	vdpr_run_write_commands(run, 0);
+	if (run->dev->control)
+		return 0;
+	ret = choose_iova(run, &run->cvq->mem, run->cvq_asid, run->in_use,
+			  taken_ranges(run));
 	if (ret)
 		return ret;
 	report->has_cvq = true;
@@ -450,6 +548,18 @@ static int map_cvq(struct vdpr_run *run)
 	report->cvq_iova.last =
 		run->cvq->mem.iova + vdpr_mem_len(&run->cvq->mem) - 1;
 	return 0;
+}
+
+int vdpr_step_map_cvq(struct vdpr_run *run)
+{
+	return map_next(run, &run->cvq->mem);
+}
+
+int vdpr_step_memory_again(struct vdpr_run *run)
+{
+	vdpr_mem_free(&run->cvq->mem);
+	free(TAKE_PTR(run->cvq->slot));
+	return fill_memory(run);
 }
 
 /* ------------------------------------------- the empty rings of a rehearsal */
@@ -472,30 +582,36 @@ static int make_eventfds(struct vdpr_run *run)
 	return 0;
 }
 
-/* Sizes of the rings, and the bytes they take. */
-static int size_rings(struct vdpr_run *run, size_t *ro, size_t *rw)
+/* Sizes of the rings, and the bytes they take: one request a ring. */
+int vdpr_step_ring_sizes(struct vdpr_run *run)
 {
 	const struct vdpr_ring_ops *ops = ring_format(run).ops;
+	uint16_t largest = run->info.vring_num;
+	uint16_t num;
+	uint32_t size;
+	int ret;
 
-	*ro = 0;
-	*rw = 0;
-	for (uint32_t i = 0; i < run->fit.n_queues; i++) {
-		uint32_t size;
-		int ret = ask_ring_size(run, run->fit.queues[i], &size);
-
-		if (ret)
-			return ret;
-		if (!size)
-			size = run->info.vring_num < DATA_RING_DEFAULT
-				       ? run->info.vring_num
-				       : DATA_RING_DEFAULT;
-		run->rings[i].num = pow2_at_most(size, 0x8000);
-		*ro += vdpr_align_up(
-			ops->ro_size((uint16_t)run->rings[i].num, false), 16);
-		*rw += vdpr_align_up(ops->rw_size((uint16_t)run->rings[i].num),
-				     16);
+	if (!run->i) {
+		free(run->rings);
+		run->ring_bytes[0] = run->ring_bytes[1] = 0;
+		run->rings =
+			calloc(run->fit.n_queues + 1u, sizeof(*run->rings));
+		if (!run->rings)
+			return vdpr_fail_memory(run->ctx);
 	}
-	return 0;
+	if (run->i >= run->fit.n_queues)
+		return 0;
+	ret = ask_ring_size(run, run->fit.queues[run->i], &size);
+	if (ret)
+		return ret;
+	if (!size)
+		size = largest < DATA_RING_DEFAULT ? largest
+						   : DATA_RING_DEFAULT;
+	num = (uint16_t)pow2_at_most(size, 0x8000);
+	run->rings[run->i].num = num;
+	run->ring_bytes[0] += vdpr_align_up(ops->ro_size(num, false), 16);
+	run->ring_bytes[1] += vdpr_align_up(ops->rw_size(num), 16);
+	return ++run->i < run->fit.n_queues ? VDPR_MORE : 0;
 }
 
 static void place_rings(struct vdpr_run *run)
@@ -522,38 +638,37 @@ static void place_rings(struct vdpr_run *run)
 	}
 }
 
-static int map_empty_rings(struct vdpr_run *run)
+int vdpr_step_ring_memory(struct vdpr_run *run)
 {
 	const struct vdpr_iova_range cvq = run->report->cvq_iova;
-	size_t ro, rw;
-	int ret;
+	bool shared = run->report->has_cvq && !run->report->isolated;
+	int ret = make_eventfds(run);
 
-	run->rings = calloc(run->fit.n_queues + 1u, sizeof(*run->rings));
-	if (!run->rings)
-		return vdpr_fail_memory(run->ctx);
-	ret = size_rings(run, &ro, &rw);
 	if (ret)
 		return ret;
-	ret = make_eventfds(run);
-	if (ret)
-		return ret;
-	ret = vdpr_mem_alloc(&run->cvq->data, ro, rw);
+	ret = vdpr_mem_alloc(&run->cvq->data, run->ring_bytes[0],
+			     run->ring_bytes[1]);
 	if (ret)
 		return vdpr_run_call_failed(run, "memory for rings", ret);
 	/* A device of our own: nothing but the CVQ is mapped, if even that. */
-	ret = map_high(run, &run->cvq->data, 0, &cvq,
-		       run->report->has_cvq && !run->report->isolated ? 1 : 0);
+	ret = choose_iova(run, &run->cvq->data, 0, &cvq, shared ? 1 : 0);
 	if (ret)
 		return ret;
 	place_rings(run);
 	return 0;
 }
 
+int vdpr_step_map_rings(struct vdpr_run *run)
+{
+	return map_next(run, &run->cvq->data);
+}
+
 /* The caller's array, never written through. */
-static int take_rings(struct vdpr_run *run)
+int vdpr_step_take_rings(struct vdpr_run *run)
 {
 	size_t count = run->opts.n_vrings;
 
+	free(run->rings);
 	run->rings = calloc(count + 1, sizeof(*run->rings));
 	if (!run->rings)
 		return vdpr_fail_memory(run->ctx);
@@ -563,25 +678,26 @@ static int take_rings(struct vdpr_run *run)
 	return 0;
 }
 
-int vdpr_stage_map(struct vdpr_run *run)
+int vdpr_step_memory(struct vdpr_run *run)
 {
+	struct vdpr_report *report = run->report;
 	int ret = vdpr_cvq_new(&run->cvq);
 
 	if (ret)
 		return vdpr_run_call_failed(run, "eventfd", ret);
+	vdpr_cvq_free(run->dev->cvq);
 	run->dev->cvq = run->cvq;
 	run->cvq->index = run->fit.cvq_index;
 	run->cvq->doorbell = TAKE_PTR(run->fit.doorbell);
 	run->cvq->notify_data =
 		vdpr_features_has(&run->fit.asked, VIRTIO_F_NOTIFICATION_DATA);
-	if (run->fit.has_cvq) {
-		ret = map_cvq(run);
-		if (ret)
-			return ret;
-	}
-	if (run->opts.flags & VDPR_RESTORE_EMPTY_RINGS)
-		return map_empty_rings(run);
-	return take_rings(run);
+	/* Made here, so that nothing is later on. */
+	run->cvq->queues =
+		calloc(run->fit.n_queues + 1u, sizeof(*run->cvq->queues));
+	if (!run->cvq->queues)
+		return vdpr_fail_memory(run->ctx);
+	report->has_cvq = false;
+	return run->fit.has_cvq ? fill_memory(run) : 0;
 }
 
 /* ---------------------------------------------------------------- 5 rings */
@@ -595,48 +711,108 @@ static int ring_failed(struct vdpr_run *run, const char *call,
 	return vdpr_run_call_failed(run, text, err);
 }
 
-static int set_ring(struct vdpr_run *run, const struct vdpr_vring *ring)
+static int set_ring_fd(struct vdpr_run *run, const struct vdpr_vring *ring,
+		       unsigned long request, const char *call, int fd)
 {
-	struct vdpr_dev *dev = run->dev;
-	int ret = vdpr_dev_vring(dev, VHOST_SET_VRING_NUM, ring->index,
-				 ring->num);
+	int ret = 0;
 
-	if (ret)
-		return ring_failed(run, "SET_VRING_NUM", ring, ret);
-	ret = vdpr_dev_vring(dev, VHOST_SET_VRING_BASE, ring->index,
-			     ring->base);
-	if (ret)
-		return ring_failed(run, "SET_VRING_BASE", ring, ret);
-	ret = vdpr_dev_vring_addr(dev, ring->index, ring->desc, ring->driver,
-				  ring->device);
-	if (ret)
-		return ring_failed(run, "SET_VRING_ADDR", ring, ret);
-	if (ring->call_fd > 0)
-		ret = vdpr_dev_vring_fd(dev, VHOST_SET_VRING_CALL, ring->index,
-					ring->call_fd);
-	if (ret)
-		return ring_failed(run, "SET_VRING_CALL", ring, ret);
-	if (ring->kick_fd > 0)
-		ret = vdpr_dev_vring_fd(dev, VHOST_SET_VRING_KICK, ring->index,
-					ring->kick_fd);
-	return ret ? ring_failed(run, "SET_VRING_KICK", ring, ret) : 0;
+	if (fd > 0)
+		ret = vdpr_dev_vring_fd(run->dev, request, ring->index, fd);
+	return ret ? ring_failed(run, call, ring, ret) : 0;
+}
+
+int vdpr_run_set_ring(struct vdpr_run *run, const struct vdpr_vring *ring,
+		      unsigned int i)
+{
+	int ret;
+
+	switch (i) {
+	case 0:
+		ret = vdpr_dev_vring(run->dev, VHOST_SET_VRING_NUM, ring->index,
+				     ring->num);
+		return ret ? ring_failed(run, "SET_VRING_NUM", ring, ret) : 0;
+	case 1:
+		ret = vdpr_dev_vring_addr(run->dev, ring->index, ring->desc,
+					  ring->driver, ring->device);
+		return ret ? ring_failed(run, "SET_VRING_ADDR", ring, ret) : 0;
+	case 2:
+		return set_ring_fd(run, ring, VHOST_SET_VRING_CALL,
+				   "SET_VRING_CALL", ring->call_fd);
+	default:
+		return set_ring_fd(run, ring, VHOST_SET_VRING_KICK,
+				   "SET_VRING_KICK", ring->kick_fd);
+	}
+}
+
+static int set_base(struct vdpr_run *run, const struct vdpr_vring *ring)
+{
+	int ret = vdpr_dev_vring(run->dev, VHOST_SET_VRING_BASE, ring->index,
+				 ring->base);
+
+	return ret ? ring_failed(run, "SET_VRING_BASE", ring, ret) : 0;
 }
 
 /* A ring whose eventfds are ours: they are taken back when it is undone. */
-static int set_own_ring(struct vdpr_run *run, const struct vdpr_vring *ring)
+static void own_ring(struct vdpr_run *run, uint32_t index)
 {
-	run->cvq->queues[run->cvq->n_queues++] = ring->index;
-	return set_ring(run, ring);
+	run->cvq->queues[run->cvq->n_queues++] = index;
 }
 
-static int set_cvq_ring(struct vdpr_run *run)
+/* All but the bases, which only a final state knows. */
+int vdpr_step_rings(struct vdpr_run *run)
+{
+	unsigned int count = run->fit.n_queues * VDPR_RING_REQUESTS;
+	const struct vdpr_vring *ring;
+	unsigned int i = run->i;
+	int ret;
+
+	if (i >= count)
+		return 0;
+	ring = &run->rings[i / VDPR_RING_REQUESTS];
+	if (!(i % VDPR_RING_REQUESTS) &&
+	    run->opts.flags & VDPR_RESTORE_EMPTY_RINGS)
+		own_ring(run, ring->index);
+	ret = vdpr_run_set_ring(run, ring, i % VDPR_RING_REQUESTS);
+	if (ret)
+		return ret;
+	run->i++;
+	return run->i < count ? VDPR_MORE : 0;
+}
+
+static int list_enabled(struct vdpr_run *run)
+{
+	struct vdpr_report *report = run->report;
+
+	free(report->enabled);
+	report->n_enabled = 0;
+	report->enabled =
+		calloc(run->fit.n_queues + 1u, sizeof(*report->enabled));
+	return report->enabled ? 0 : vdpr_fail_memory(run->ctx);
+}
+
+int vdpr_step_bases(struct vdpr_run *run)
+{
+	/* Room for what is noted while time counts, too. */
+	int ret = run->i ? 0 : list_enabled(run);
+
+	if (ret)
+		return ret;
+	if (run->i >= run->fit.n_queues)
+		return 0;
+	ret = set_base(run, &run->rings[run->i]);
+	if (ret)
+		return ret;
+	return ++run->i < run->fit.n_queues ? VDPR_MORE : 0;
+}
+
+static struct vdpr_vring cvq_ring(const struct vdpr_run *run)
 {
 	const struct vdpr_ring_ops *ops = ring_format(run).ops;
 	const struct vdpr_cvq *cvq = run->cvq;
 	const struct vdpr_ring_areas at = ops->areas(
 		cvq->num, cvq->mem.iova, cvq->mem.iova + cvq->mem.ro_len);
-	const struct vdpr_ring_format format = ring_format(run);
-	const struct vdpr_vring ring = {
+
+	return (struct vdpr_vring){
 		.index = run->fit.cvq_index,
 		.num = cvq->num,
 		.base = ops->initial_base,
@@ -646,37 +822,36 @@ static int set_cvq_ring(struct vdpr_run *run)
 		.kick_fd = cvq->kick_fd,
 		.call_fd = cvq->call_fd,
 	};
-
-	vdpr_cvq_start(run->cvq, &format);
-	return set_own_ring(run, &ring);
 }
 
-int vdpr_stage_rings(struct vdpr_run *run)
+int vdpr_step_cvq_ring(struct vdpr_run *run)
 {
-	bool ours = run->opts.flags & VDPR_RESTORE_EMPTY_RINGS;
-	int ret = 0;
+	const struct vdpr_ring_format format = ring_format(run);
+	const struct vdpr_vring ring = cvq_ring(run);
+	int ret;
 
-	run->cvq->queues =
-		calloc(run->fit.n_queues + 1u, sizeof(*run->cvq->queues));
-	run->report->enabled =
-		calloc(run->fit.n_queues + 1u, sizeof(*run->report->enabled));
-	if (!run->cvq->queues || !run->report->enabled)
-		return vdpr_fail_memory(run->ctx);
-	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
-		ret = ours ? set_own_ring(run, &run->rings[i])
-			   : set_ring(run, &run->rings[i]);
-	if (!ret && run->fit.has_cvq)
-		ret = set_cvq_ring(run);
-	if (ret)
-		return ret;
-	ret = vdpr_dev_set_config_call(run->dev, run->cvq->config_fd);
+	if (run->i >= VDPR_RING_REQUESTS)
+		return set_base(run, &ring);
+	if (!run->i) {
+		vdpr_cvq_start(run->cvq, &format);
+		if (!run->remap)
+			own_ring(run, ring.index);
+	}
+	ret = vdpr_run_set_ring(run, &ring, run->i++);
+	return ret ? ret : VDPR_MORE;
+}
+
+int vdpr_step_config_call(struct vdpr_run *run)
+{
+	int ret = vdpr_dev_set_config_call(run->dev, run->cvq->config_fd);
+
 	run->cvq->config_set = !ret;
 	return ret ? vdpr_run_call_failed(run, "SET_CONFIG_CALL", ret) : 0;
 }
 
 /* ---------------------------------------------------------------- 6 start */
 
-static int describe_order(struct vdpr_run *run)
+int vdpr_step_order(struct vdpr_run *run)
 {
 	const struct vdpr_quirk *quirk =
 		vdpr_quirk_find(run->dev, VDPR_QUIRK_ORDER);
@@ -684,6 +859,7 @@ static int describe_order(struct vdpr_run *run)
 			BIT_ULL(VHOST_BACKEND_F_ENABLE_AFTER_DRIVER_OK);
 	struct vdpr_report *report = run->report;
 
+	free(TAKE_PTR(report->order));
 	if (quirk && run->fit.has_cvq) {
 		if (asprintf(&report->order, "not kept: %s", quirk->text) < 0)
 			report->order = NULL;
@@ -708,44 +884,44 @@ int vdpr_run_enable(struct vdpr_run *run, uint32_t index)
 
 /* Is DRIVER_OK there? A device that has used a command is at work: then the look
  * before the data queues are enabled is soon enough. */
-static int started(struct vdpr_run *run)
+int vdpr_step_driver_kept(struct vdpr_run *run)
 {
 	if (run->prefilled && vdpr_ring_has_used(&run->cvq->ring))
 		return 0;
 	return status_kept(run, VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-/* Nothing to replay, so nothing to wait for. */
-static int enable_without_cvq(struct vdpr_run *run)
+/* Before DRIVER_OK: the one moment that every parent honours. The first commands
+ * lie ready by then. */
+int vdpr_step_enable_cvq(struct vdpr_run *run)
 {
-	int ret = 0;
-
-	for (uint32_t i = 0; !ret && i < run->fit.n_queues; i++)
-		ret = vdpr_run_enable(run, run->rings[i].index);
-	return ret;
+	if (!run->next)
+		vdpr_run_prefill(run);
+	return vdpr_run_enable(run, run->fit.cvq_index);
 }
 
-int vdpr_stage_start(struct vdpr_run *run)
+/* Nothing to replay, so nothing to wait for. */
+int vdpr_step_enable_early(struct vdpr_run *run)
 {
-	uint64_t now;
-	int ret = describe_order(run);
+	int ret;
 
+	if (run->i >= run->fit.n_queues)
+		return 0;
+	ret = vdpr_run_enable(run, run->rings[run->i].index);
 	if (ret)
 		return ret;
-	if (run->fit.has_cvq)
-		vdpr_run_prefill(run);
-	/* Before DRIVER_OK: the one moment that every parent honours. */
-	ret = run->fit.has_cvq ? vdpr_run_enable(run, run->fit.cvq_index)
-			       : enable_without_cvq(run);
-	now = vdpr_now();
-	if (!ret)
-		ret = set_status(run, status_driver |
-					      VIRTIO_CONFIG_S_FEATURES_OK |
-					      VIRTIO_CONFIG_S_DRIVER_OK);
-	if (!ret)
-		ret = started(run);
+	return ++run->i < run->fit.n_queues ? VDPR_MORE : 0;
+}
+
+int vdpr_step_driver_ok(struct vdpr_run *run)
+{
+	bool opens = !run->fit.has_cvq && run->fit.n_queues;
+	uint64_t now = vdpr_now();
+	int ret = set_status(run, status_driver | VIRTIO_CONFIG_S_FEATURES_OK |
+					  VIRTIO_CONFIG_S_DRIVER_OK);
+
 	/* Without a control virtqueue the data queues begin right here. */
-	if (!ret && !run->fit.has_cvq && run->fit.n_queues)
+	if (!ret && opens)
 		run->report->opened = now;
 	return ret;
 }

@@ -100,14 +100,8 @@ static int copy_owned(struct vdpr_state *to, const struct vdpr_state *from)
 	return 0;
 }
 
-int vdpr_state_copy(struct vdpr_ctx *ctx, const struct vdpr_state *from,
-		    struct vdpr_state **out)
+static void copy_plain(struct vdpr_state *to, const struct vdpr_state *from)
 {
-	struct vdpr_state *to;
-	int err = vdpr_state_new(ctx, &to);
-
-	if (err)
-		return err;
 	to->version = from->version;
 	to->compat = from->compat;
 	to->offered = from->offered;
@@ -120,6 +114,40 @@ int vdpr_state_copy(struct vdpr_ctx *ctx, const struct vdpr_state *from,
 	to->announce_pending = from->announce_pending;
 	memcpy(to->unknown_class, from->unknown_class,
 	       sizeof(to->unknown_class));
+}
+
+int vdpr_state_copy_control(struct vdpr_ctx *ctx, const struct vdpr_state *from,
+			    struct vdpr_state **out)
+{
+	struct vdpr_state *to;
+	int err = vdpr_state_new(ctx, &to);
+
+	if (err)
+		return err;
+	copy_plain(to, from);
+	for (unsigned int m = 0; !err && m < VDPR_MEMBER_COUNT; m++)
+		err = vdpr_member_copy(to, from, m);
+	for (size_t i = 0; !err && i < from->foreign.count; i++)
+		err = vdpr_strings_add(&to->foreign, from->foreign.text[i]);
+	if (!err)
+		err = vdpr_vrings_copy(to, from);
+	if (err) {
+		vdpr_state_free(to);
+		return vdpr_fail_memory(ctx);
+	}
+	*out = to;
+	return 0;
+}
+
+int vdpr_state_copy(struct vdpr_ctx *ctx, const struct vdpr_state *from,
+		    struct vdpr_state **out)
+{
+	struct vdpr_state *to;
+	int err = vdpr_state_new(ctx, &to);
+
+	if (err)
+		return err;
+	copy_plain(to, from);
 	if (copy_owned(to, from)) {
 		vdpr_state_free(to);
 		return vdpr_fail_memory(ctx);

@@ -272,6 +272,9 @@ int vdpr_vrings_copy(struct vdpr_state *to, const struct vdpr_state *from);
 void vdpr_captured_clear(struct vdpr_state *state);
 /* Adds the sources; time and tool only where @to has none. */
 int vdpr_captured_add(struct vdpr_state *to, const struct vdpr_state *from);
+/* What a restore needs of it: features, config, control sections, rings. */
+int vdpr_state_copy_control(struct vdpr_ctx *ctx, const struct vdpr_state *from,
+			    struct vdpr_state **out);
 /* A state of its own, freed with vdpr_state_free(). */
 int vdpr_state_copy(struct vdpr_ctx *ctx, const struct vdpr_state *from,
 		    struct vdpr_state **out);
