@@ -666,10 +666,14 @@ static void check_fault(const struct format *format, size_t i)
 	char more[128];
 	struct world w;
 	size_t fds;
+	bool ends;
 
 	snprintf(more, sizeof(more), ",%s", faults[i].dev);
 	setup_format(&w, format, more);
-	w.opts.deadline = vdpr_now() + 150000000;
+	/* Short only where it passes: a busy machine has its pauses. */
+	ends = faults[i].cause == VDPR_CAUSE_DEADLINE ||
+	       (packed && strstr(faults[i].dev, "used-"));
+	w.opts.deadline = vdpr_now() + (ends ? 150000000 : 5000000000);
 	fds = open_fds();
 	run(&w);
 	if (!w.ret)
