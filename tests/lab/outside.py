@@ -154,10 +154,13 @@ def decode_pci(reader, space):
     return vectors
 
 
-def decode_queues(reader, vectors):
+def decode_queues(reader, vectors, mmio):
     queues = []
     for _ in range(reader.number(4)):
-        size, address, index = reader.number(4), reader.number(8), reader.number(2)
+        size = reader.number(4)
+        if mmio:
+            reader.take(4)  # alignment
+        address, index = reader.number(8), reader.number(2)
         if vectors:
             reader.take(2)
         queues.append({"size": size, "desc": "0x%x" % address, "last_avail_idx": index})
@@ -205,14 +208,17 @@ def decode_rss(reader, version):
 
 
 def decode_section(blob, space, multiqueue):
-    """The content of a virtio-net section as a dict; ValueError if the layout does not fit."""
+    """The content of a virtio-net section as a dict; ValueError if the layout does not fit.
+    space: bytes of PCI configuration space, 0 for virtio-mmio."""
     reader = Reader(blob)
-    vectors = decode_pci(reader, space)
+    vectors = decode_pci(reader, space) if space else 0
+    if not space:
+        reader.take(12)  # of virtio-mmio: two selectors, a page shift
     state = {"vectors": vectors, "status": reader.number(1)}
     reader.take(1 + 2)
     low = reader.number(4)
     state["config"] = reader.take(reader.number(4)).hex()
-    state["queues"] = decode_queues(reader, vectors)
+    state["queues"] = decode_queues(reader, vectors, not space)
     decode_filter(reader, state)
     state["max_queue_pairs"] = state["queue_pairs"] = 1
     if multiqueue:
@@ -240,10 +246,11 @@ def decode_section(blob, space, multiqueue):
 
 
 def decode_stream(stream, address):
-    """The state of the card at that PCI address in a migration stream."""
+    """The state of a card in a migration stream. Its address is a PCI one, with those of the bridges before it
+    ("0000:00:08.0:00.0"), or "virtio-mmio@" and the window's."""
     blob = find_section(stream, address + "/virtio-net")
     fits, reasons = [], []
-    for space in (256, 4096):
+    for space in (0,) if address.startswith("virtio-mmio@") else (256, 4096):
         for multiqueue in (True, False):
             try:
                 fits.append(decode_section(blob, space, multiqueue))
