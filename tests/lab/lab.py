@@ -37,7 +37,6 @@ sys.path.insert(0, HERE)
 import outside  # noqa: E402
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "vdpa-restore/lab")
-TOOLS = ("vdpa", "ip", "bridge", "ethtool", "strace")
 GUEST_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FOLDER_PREFIX = "vdpr-lab-"  # the owner's process id follows
 FIRST_SLOT = 8  # PCI slot of nic0; lower ones are for the machine's own devices
@@ -344,6 +343,9 @@ class Machine:
     qemu       the outer QEMU; qemu_args more arguments; limit: it is killed after so many seconds
     """
 
+    TOOLS = ("vdpa", "ip", "bridge", "ethtool", "strace")
+    APPEND = "intel_iommu=on no_timer_check"
+
     def __init__(self, nics=None, sims=1, sim_use_va=True, files=(), library_path=None, kernel=None, root="initramfs",
                  share=None, memory="512M", cpus=2, modules=(), guest_driver="virtio_net", qemu="qemu-system-x86_64",
                  qemu_args=(), accel="tcg,thread=multi", append="", limit=900, boot_timeout=120, quiet=False):
@@ -411,6 +413,10 @@ class Machine:
             cut = order.index(needed[self.guest_driver][-1])
         return order[:cut], order[cut:]
 
+    def _parameters(self, module):
+        """A module's parameters, as one word of the shell."""
+        return "use_va=%d" % self.sim_use_va if module == "vdpa_sim" else ""
+
     def _init(self):
         """The guest's /init."""
         early, late = self._modules()
@@ -424,7 +430,7 @@ class Machine:
                  "ulimit -l unlimited", "fail() { echo \"$*\" >> /dev/lab.failed; echo \"LAB setup failed: $*\"; }",
                  "load() { insmod /lib/modules/$1.ko $2 || fail insmod $1; }"]
         for name in early:
-            lines.append("load %s %s" % (name, "use_va=%d" % self.sim_use_va if name == "vdpa_sim" else ""))
+            lines.append("load %s %s" % (name, self._parameters(name)))
         for nic in self.nics:
             device = "/sys/bus/pci/devices/" + nic.address
             if nic.driver != "vp_vdpa":
@@ -457,7 +463,7 @@ class Machine:
         image.program(which("dash"), "/bin/sh")  # busybox's own prefers its applets, as `ip`, to the real tools
         image.copy(helper("agent"), "/sbin/agent")
         image.copy(helper("virtio_pci"), "/sbin/virtio_pci")
-        for tool in TOOLS:
+        for tool in self.TOOLS:
             path = which(tool)
             if not path:
                 raise LabError("%s is missing: run tests/lab/prepare" % tool)
@@ -478,27 +484,37 @@ class Machine:
             file.write(image.archive())
         return path
 
+    def _board(self, memory):
+        """QEMU's arguments for the machine itself."""
+        return ["-object", "memory-backend-memfd,id=ram,size=%s,share=on" % memory, "-machine",
+                "q35,memory-backend=ram", "-device", "intel-iommu,intremap=off,device-iotlb=on",
+                "-device", "virtio-serial-pci,addr=0x3"]
+
+    def _card(self, nic):
+        """QEMU's arguments for a card, and the descriptors of its tap."""
+        nic.tap, handles = open_tap(nic.queues)
+        return ["-netdev", "tap,id=net-%s,%s=%s" % (
+            nic.id, "fds" if nic.queues > 1 else "fd", ":".join(map(str, handles))), "-device", nic.arguments()], handles
+
     def _start(self, qemu, more, accel, memory, cpus, append, limit):
         agent_ours, agent_qemu = socket.socketpair()
         qmp_ours, qmp_qemu = socket.socketpair()
         passed = [agent_qemu.fileno(), qmp_qemu.fileno()]
         arguments = [
             qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel", accel, "-cpu", "max",
-            "-smp", str(cpus), "-m", memory, "-object", "memory-backend-memfd,id=ram,size=%s,share=on" % memory,
-            "-machine", "q35,memory-backend=ram", "-device", "intel-iommu,intremap=off,device-iotlb=on",
+            "-smp", str(cpus), "-m", memory, *self._board(memory),
             "-kernel", os.path.join(self.kernel, "vmlinuz"), "-initrd", self._initramfs(), "-append",
-            "console=ttyS0 panic=-1 quiet loglevel=5 intel_iommu=on no_timer_check mitigations=off nokaslr log_buf_len=8M "
-            "net.ifnames=0 random.trust_cpu=on " + append,
+            "console=ttyS0 panic=-1 quiet loglevel=5 mitigations=off nokaslr log_buf_len=8M "
+            "net.ifnames=0 random.trust_cpu=on %s %s" % (self.APPEND, append),
             "-serial", "file:" + self.console_path,
             "-chardev", "socket,id=qmp,fd=%d" % qmp_qemu.fileno(), "-mon", "chardev=qmp,mode=control",
             "-qmp", "unix:%s,server=on,wait=off" % self.qmp_path,
             "-chardev", "socket,id=agent,fd=%d" % agent_qemu.fileno(),
-            "-device", "virtio-serial-pci,addr=0x3", "-device", "virtserialport,chardev=agent,name=lab"]
+            "-device", "virtserialport,chardev=agent,name=lab"]
         for nic in self.nics:
-            nic.tap, handles = open_tap(nic.queues)
+            words, handles = self._card(nic)
+            arguments += words
             passed += handles
-            arguments += ["-netdev", "tap,id=net-%s,%s=%s" % (
-                nic.id, "fds" if nic.queues > 1 else "fd", ":".join(map(str, handles))), "-device", nic.arguments()]
         if self.root == "9p":
             arguments += ["-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"]
             if self.share:
