@@ -503,6 +503,50 @@ VDPR_API int vdpr_qemu_stream_state(struct vdpr_ctx *ctx,
 /** vdpr_qemu_stream_free() - free it. @stream: may be NULL. */
 VDPR_API void vdpr_qemu_stream_free(struct vdpr_qemu_stream *stream);
 
+/* ---------------------------------------------------------------- captures */
+
+/*
+ * Captures take the state of a NIC from what a VMM tells or has written. What a
+ * source cannot know is unknown in the state, never a default. All of them take
+ * the same options and fail in the same ways:
+ * - -EBADMSG, -EFBIG: the source is damaged, or not what it should be
+ *   (VDPR_CAUSE_INPUT; the message says where);
+ * - -ENODATA: it is sound, but there is no virtio-net device in it
+ *   (VDPR_CAUSE_INPUT);
+ * - -ENODEV: the NIC that was asked for is not there; -ENOTUNIQ: there are
+ *   several and none was asked for (VDPR_CAUSE_USAGE; the message lists those
+ *   that are there).
+ */
+
+/* Where QEMU 8.1 to 10.0 gives a VLAN table of ones throughout, which it does
+ * whatever the guest asked for, the table is unknown. Otherwise it is taken as it
+ * is, with a warning: then the guest hears too much rather than too little. */
+#define VDPR_CAPTURE_ALL_VLANS_UNKNOWN (1u << 0)
+
+struct vdpr_capture_opts {
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	unsigned int flags; /* VDPR_CAPTURE_* */
+	const char *nic;    /* which NIC, as the source calls it; NULL: the only
+			     * one that there is */
+	uint64_t deadline;  /* CLOCK_MONOTONIC, nanoseconds; 0: 10 s from the
+			     * call. For sources that can keep one waiting */
+	int cancel_fd;	    /* readable: give up with -ECANCELED. 0: none */
+};
+
+/** vdpr_capture_ch_snapshot() - a NIC in Cloud Hypervisor's state.json.
+ * @text: @len bytes, at most 64 MiB: the "state.json" of a snapshot's folder, or
+ *        the state that a live migration sends.
+ * @opts: nic is the device's id ("_net0"); may be NULL.
+ * @out: features, configuration space and rings of a virtio-net device, be it
+ *       vDPA, on a tap or vhost-user; all of the control state is unknown, since
+ *       Cloud Hypervisor does not keep it.
+ * Return: 0 or as said above.
+ */
+VDPR_API int vdpr_capture_ch_snapshot(struct vdpr_ctx *ctx, const char *text,
+				      size_t len,
+				      const struct vdpr_capture_opts *opts,
+				      struct vdpr_state **out);
+
 /* ------------------------------------------------------------- the device */
 
 /** vdpr_dev_is_name() - is this word a DEV rather than a file?

@@ -17,6 +17,7 @@ struct scan {
 	size_t len;
 	size_t at;
 	unsigned int depth, max_depth;
+	bool any_number; /* any that JSON has, not the few of our formats */
 	struct vdpr_buf names;
 	struct name *name; /* of all open objects, innermost last */
 	size_t n_names, cap_names;
@@ -247,6 +248,32 @@ static bool is_one_of(const struct scan *s, const char *set)
 	return s->at < s->len && s->text[s->at] && strchr(set, s->text[s->at]);
 }
 
+/* At least one digit. Return: 0 or -EBADMSG. */
+static int scan_digits(struct scan *s)
+{
+	if (!is_digit(s))
+		return fail_expected(s, "a digit");
+	while (is_digit(s))
+		s->at++;
+	return 0;
+}
+
+/* What may follow the digits of a number: ".5", "e-3". */
+static int scan_fraction(struct scan *s)
+{
+	int err = 0;
+
+	if (is_one_of(s, ".")) {
+		s->at++;
+		err = scan_digits(s);
+	}
+	if (err || !is_one_of(s, "eE"))
+		return err;
+	s->at++;
+	s->at += is_one_of(s, "+-");
+	return scan_digits(s);
+}
+
 static int scan_number(struct scan *s)
 {
 	size_t start = s->at;
@@ -255,12 +282,12 @@ static int scan_number(struct scan *s)
 
 	s->at += negative;
 	digits = s->at;
-	if (!is_digit(s))
-		return fail_expected(s, "a digit");
-	while (is_digit(s))
-		s->at++;
+	if (scan_digits(s))
+		return -EBADMSG;
 	if (s->text[digits] == '0' && s->at - digits > 1)
 		return fail_at(s, start, "a number with a leading zero");
+	if (s->any_number)
+		return scan_fraction(s);
 	if (s->text[digits] == '0' && negative)
 		return fail_at(s, start, "-0 is not a number here");
 	if (s->at - digits > 19)
@@ -439,24 +466,51 @@ static int scan_value(struct scan *s)
 	return scan_literal(s);
 }
 
+static int scan_all(struct scan *s)
+{
+	int err;
+
+	if (s->len >= 3 && !memcmp(s->text, "\xef\xbb\xbf", 3))
+		return fail_at(s, 0, "a byte order mark is not allowed");
+	err = scan_value(s);
+	if (!err) {
+		skip_blanks(s);
+		if (s->at < s->len)
+			err = fail_at(s, s->at,
+				      "something follows the end of the value");
+	}
+	vdpr_buf_free(&s->names);
+	free(s->name);
+	return err;
+}
+
 int vdpr_json_scan(const char *text, size_t len, unsigned int max_depth,
 		   struct vdpr_json_fault *fault)
 {
 	struct scan s = {
 		.text = text, .len = len, .max_depth = max_depth, .fault = fault
 	};
-	int err;
 
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
-		return fail_at(&s, 0, "a byte order mark is not allowed");
-	err = scan_value(&s);
-	if (!err) {
-		skip_blanks(&s);
-		if (s.at < s.len)
-			err = fail_at(&s, s.at,
-				      "something follows the end of the value");
-	}
-	vdpr_buf_free(&s.names);
-	free(s.name);
-	return err;
+	return scan_all(&s);
+}
+
+int vdpr_json_scan_any(const char *text, size_t len, unsigned int max_depth,
+		       struct vdpr_json_fault *fault)
+{
+	struct scan s = { .text = text,
+			  .len = len,
+			  .max_depth = max_depth,
+			  .any_number = true,
+			  .fault = fault };
+
+	return scan_all(&s);
+}
+
+int vdpr_json_unescape(const char *text, size_t len, struct vdpr_buf *out)
+{
+	struct vdpr_json_fault fault;
+	struct scan s = { .text = text, .len = len, .fault = &fault };
+
+	vdpr_buf_add(out, "", 0); /* so that data is there for "" too */
+	return len && text[0] == '"' ? scan_string(&s, out) : -EBADMSG;
 }

@@ -28,6 +28,14 @@ struct vdpr_json_fault {
 int vdpr_json_scan(const char *text, size_t len, unsigned int max_depth,
 		   struct vdpr_json_fault *fault);
 
+/* The same for what other programs write: any number that JSON allows. */
+int vdpr_json_scan_any(const char *text, size_t len, unsigned int max_depth,
+		       struct vdpr_json_fault *fault);
+
+/* Appends what a string, with its quotes, stands for; check @out for memory.
+ * Return: 0 or -EBADMSG. */
+int vdpr_json_unescape(const char *text, size_t len, struct vdpr_buf *out);
+
 /* Length of the UTF-8 character at @text (at most @left bytes), 0 if invalid. */
 size_t vdpr_utf8_char(const char *text, size_t left);
 
