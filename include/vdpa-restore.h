@@ -547,6 +547,29 @@ VDPR_API int vdpr_capture_ch_snapshot(struct vdpr_ctx *ctx, const char *text,
 				      const struct vdpr_capture_opts *opts,
 				      struct vdpr_state **out);
 
+/** vdpr_capture_qmp() - a NIC of a running QEMU, through its monitor.
+ * @path: a unix socket of QEMU's -qmp unix:PATH,server=on,wait=off; the monitor
+ *        must have no other client, and is free again afterwards.
+ * @opts: nic is a device's id, its QOM path, or its netdev's id; may be NULL.
+ * @out: features, what of the configuration space QEMU tells, MAC address and
+ *       tables, receive modes, VLANs, and the rings where QEMU serves them itself.
+ *       Unknown stay queue pairs, RSS, hash report, offloads and coalescing, and
+ *       all_unicast or all_multicast where no_unicast or no_multicast hides it: a
+ *       migration stream has them.
+ *
+ * Only commands that read are sent (query-rx-filter, x-query-virtio,
+ * x-query-virtio-status, x-query-virtio-queue-status, qom-get), and none that a
+ * version is known not to survive. QEMU 7.2 or later.
+ * Return: 0; as said above; -ETIME (VDPR_CAUSE_DEADLINE: a monitor with another
+ * client is silent), -EACCES, -EPERM (VDPR_CAUSE_ACCESS), -EINVAL (a path that no
+ * socket can have, VDPR_CAUSE_USAGE), -EOPNOTSUPP (QEMU is too old), -EREMOTEIO
+ * (it refused a command), -EPIPE (it hung up), -ECANCELED, or the errno of
+ * connect() and its like.
+ */
+VDPR_API int vdpr_capture_qmp(struct vdpr_ctx *ctx, const char *path,
+			      const struct vdpr_capture_opts *opts,
+			      struct vdpr_state **out);
+
 /* ------------------------------------------------------------- the device */
 
 /** vdpr_dev_is_name() - is this word a DEV rather than a file?
