@@ -17,7 +17,6 @@ static const struct later {
 	{ "provision", NULL },	{ "unprovision", NULL },
 	{ "export", NULL },	{ "shadow", NULL },
 	{ "run", NULL },	{ "save", "--control" },
-	{ "save", "--qmp" },	{ "save", "--ch-snapshot" },
 	{ "save", "--netdev" }, { "load", "--control" },
 };
 /* clang-format on */
@@ -401,4 +400,39 @@ bool args_chosen(const struct args *args, const char *name, const char *choice)
 	const char *value = args_value(args, name);
 
 	return value && !strcmp(value, choice);
+}
+
+/*
+ * "S" or "S.FRACTION" in nanoseconds. Not strtod(): its decimal point depends
+ * on the locale, and it takes hex, exponents, infinities.
+ */
+static bool parse_seconds(const char *text, uint64_t *out)
+{
+	size_t whole = strspn(text, "0123456789");
+	const char *point = text + whole;
+	uint64_t ns = 0, unit = 100000000;
+
+	if (!whole || whole > 5)
+		return false;
+	for (size_t i = 0; i < whole; i++)
+		ns = ns * 10 + (uint64_t)(text[i] - '0') * 1000000000u;
+	if (*point == '.' && point[1])
+		while (*++point >= '0' && *point <= '9') {
+			ns += (uint64_t)(*point - '0') * unit;
+			unit /= 10;
+		}
+	*out = ns;
+	return !*point && ns >= 1000000 && ns <= 3600000000000u;
+}
+
+int args_timeout(struct cli *cli, const struct args *args, uint64_t *ns)
+{
+	const char *text = args_value(args, "--timeout");
+
+	*ns = 10000000000u;
+	if (!text || parse_seconds(text, ns))
+		return 0;
+	return fail(cli, VDPR_CAUSE_USAGE, NULL,
+		    "%s: --timeout %s: must be 0.001 to 3600 seconds",
+		    command_name(cli), text);
 }

@@ -150,6 +150,10 @@ bool args_has(const struct args *args, const char *name);
 /* Is the value of an option this choice? */
 bool args_chosen(const struct args *args, const char *name, const char *choice);
 
+/* What --timeout says in nanoseconds, 10 s where it was not given.
+ * Return: 0 or an exit code. */
+int args_timeout(struct cli *cli, const struct args *args, uint64_t *ns);
+
 /* nearest_word() - what did somebody mean to type?
  * @list: @n candidates.
  * Return: the nearest candidate, or NULL if none is near.
@@ -164,6 +168,7 @@ void help_print(FILE *to, const struct command *command);
 /* Longest inputs; the library says what is too long about a longer one. */
 #define INPUT_STATE_MAX (4u << 20)
 #define INPUT_TRANSCRIPT_MAX (64u << 20)
+#define INPUT_SNAPSHOT_MAX (64u << 20)
 
 /* input_read() - read a whole file, or standard input for "-".
  * @limit: bytes; of a longer one a little more than that is read.
@@ -204,6 +209,23 @@ int input_side(struct cli *cli, const char *word, struct vdpr_state **out);
 /* Gives a state an origin. Return: 0 or an exit code. */
 int input_origin(struct cli *cli, struct vdpr_state *state, const char *kind,
 		 const char *name);
+
+/* ---------------------------------------------------------------- captures */
+
+/* A NIC in a snapshot of Cloud Hypervisor: "FILE[,id=ID]", where FILE may be the
+ * snapshot's folder. Return: 0 or an exit code. */
+int capture_ch(struct cli *cli, const char *name, struct vdpr_state **out);
+
+/* A NIC of a running QEMU: "SOCKET[,nic=ID]". Return: 0 or an exit code. */
+int capture_qmp(struct cli *cli, const char *name, struct vdpr_state **out);
+
+/* Judges the name of such a source before any is read. Return: 0 or an exit
+ * code. */
+int capture_check(struct cli *cli, const char *name);
+
+/* The options of save whose sources know a section or member that a state does not
+ * ("rss", "mac.unicast", "features.negotiated"), freed by the caller; NULL: none. */
+char *lacking_sources(const char *name);
 
 /* ----------------------------------------------------------------- netlink */
 

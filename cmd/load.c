@@ -33,40 +33,6 @@ struct load {
 	const char **warn; /* sections, freed */
 };
 
-/*
- * "S" or "S.FRACTION" in nanoseconds. Not strtod(): its decimal point depends
- * on the locale, and it takes hex, exponents, infinities.
- */
-static bool parse_seconds(const char *text, uint64_t *out)
-{
-	size_t whole = strspn(text, "0123456789");
-	const char *point = text + whole;
-	uint64_t ns = 0, unit = 100000000;
-
-	if (!whole || whole > 5)
-		return false;
-	for (size_t i = 0; i < whole; i++)
-		ns = ns * 10 + (uint64_t)(text[i] - '0') * 1000000000u;
-	if (*point == '.' && point[1])
-		while (*++point >= '0' && *point <= '9') {
-			ns += (uint64_t)(*point - '0') * unit;
-			unit /= 10;
-		}
-	*out = ns;
-	return !*point && ns >= 1000000 && ns <= 3600000000000u;
-}
-
-static int parse_timeout(struct cli *cli, const struct args *args, uint64_t *ns)
-{
-	const char *text = args_value(args, "--timeout");
-
-	*ns = 10000000000u;
-	if (!text || parse_seconds(text, ns))
-		return 0;
-	return fail(cli, VDPR_CAUSE_USAGE, NULL,
-		    "load: --timeout %s: must be 0.001 to 3600 seconds", text);
-}
-
 /* Sections of commands; there are ten today. */
 #define SECTIONS_MAX 32
 
@@ -162,7 +128,7 @@ static int parse_timeline(struct cli *cli, const struct args *args,
 static int parse(struct cli *cli, const struct args *args, struct load *load)
 {
 	uint64_t timeout;
-	int code = parse_timeout(cli, args, &timeout);
+	int code = args_timeout(cli, args, &timeout);
 
 	cli->device = args->words[1];
 	if (!code)

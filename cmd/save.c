@@ -13,6 +13,16 @@ static const struct option_info save_options[] = {
 	{ 0 },
 };
 
+static void say_one(const struct cli *cli, const char *name)
+{
+	_cleanup_free_ char *sources = lacking_sources(name);
+
+	if (sources)
+		note(cli, "unknown: %s; known to %s", name, sources);
+	else
+		note(cli, "unknown: %s", name);
+}
+
 /* Says what the state does not know. Return: the array of it, or NULL. */
 static cJSON *say_unknown(const struct cli *cli, const char *text, size_t len)
 {
@@ -22,13 +32,16 @@ static cJSON *say_unknown(const struct cli *cli, const char *text, size_t len)
 	cJSON *unknown, *name;
 
 	if (cJSON_IsNull(
-		    cJSON_GetObjectItemCaseSensitive(features, "negotiated")))
-		note(cli, "unknown: the negotiated features, so this state can "
-			  "be shown and merged but neither planned nor loaded");
+		    cJSON_GetObjectItemCaseSensitive(features, "negotiated"))) {
+		say_one(cli, "features.negotiated");
+		note(cli,
+		     "without the negotiated features a state can be shown "
+		     "and merged but neither planned nor loaded");
+	}
 	unknown = cJSON_DetachItemFromObjectCaseSensitive(root, "unknown");
 	cJSON_ArrayForEach(name, unknown)
 	{
-		note(cli, "unknown: %s", cJSON_GetStringValue(name));
+		say_one(cli, cJSON_GetStringValue(name));
 	}
 	return unknown;
 }

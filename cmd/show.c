@@ -153,22 +153,45 @@ static void print_section(FILE *to, const cJSON *item, const cJSON *origin)
 	}
 }
 
+/* A name, and which source would know it. */
+static void print_lacking(FILE *to, const char *name)
+{
+	_cleanup_free_ char *sources = lacking_sources(name);
+
+	fprintf(to, "  ");
+	out_text(to, name);
+	if (sources)
+		fprintf(to, "%*sknown to %s",
+			strlen(name) + 2 < VALUE_COLUMN
+				? (int)(VALUE_COLUMN - strlen(name) - 2)
+				: 1,
+			"", sources);
+	fputc('\n', to);
+}
+
 static void print_unknown(FILE *to, const cJSON *root)
 {
 	const cJSON *features =
 		cJSON_GetObjectItemCaseSensitive(root, "features");
 	const cJSON *unknown =
 		cJSON_GetObjectItemCaseSensitive(root, "unknown");
+	const cJSON *name;
 
-	print_label(to, 0, "unknown");
+	if (cJSON_GetArraySize(unknown))
+		fputs("unknown\n", to);
+	else
+		print_label(to, 0, "unknown");
 	if (cJSON_IsNull(
-		    cJSON_GetObjectItemCaseSensitive(features, "negotiated")))
+		    cJSON_GetObjectItemCaseSensitive(features, "negotiated"))) {
 		fputs("the negotiated features, and so what else there should be\n",
 		      to);
-	else if (!cJSON_GetArraySize(unknown))
+		print_lacking(to, "features.negotiated");
+		return;
+	}
+	if (!cJSON_GetArraySize(unknown))
 		fputs("nothing\n", to);
-	else
-		print_value(to, unknown);
+	cJSON_ArrayForEach(name, unknown)
+		print_lacking(to, cJSON_GetStringValue(name));
 }
 
 static int print_state(struct cli *cli, const char *text)

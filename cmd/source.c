@@ -23,6 +23,8 @@ static const struct {
 	{ NULL, true, input_check_file, input_state },
 	{ "transcript", true, check_any, read_transcript },
 	{ "qemu-stream", true, qemu_check_stream, qemu_stream_state },
+	{ "ch-snapshot", true, capture_check, capture_ch },
+	{ "qmp", false, capture_check, capture_qmp },
 	{ "vdpa", false, vdpa_check_name, vdpa_state },
 	{ "device", false, input_check_dev, input_dev_state },
 };
@@ -156,9 +158,14 @@ static int find_preferred(struct cli *cli, const char *word,
 int sources_collect(struct cli *cli, const struct args *args, size_t first_word,
 		    struct sources *out)
 {
-	int code;
+	uint64_t timeout;
+	int code = args_timeout(cli, args, &timeout);
 
 	*out = (struct sources){ 0 };
+	if (code)
+		return code;
+	if (args_has(args, "--timeout"))
+		cli->deadline = cli->start + timeout;
 	out->item =
 		calloc(args->n_options + args->n_words + 1, sizeof(*out->item));
 	if (!out->item)

@@ -20,6 +20,13 @@
 	  "source: a device in a migration stream of QEMU's" },                \
 	{ "--all-vlans", NULL, "WHAT", "keep|unknown",                         \
 	  "what a stream's VLAN table is worth that passes all ids" },         \
+
+	{ "--qmp", NULL, "SOCKET[,nic=ID]", NULL,                              \
+	  "source: what a running QEMU tells on its monitor" },                \
+	{ "--ch-snapshot", NULL, "FILE[,id=ID]", NULL,                         \
+	  "source: a snapshot of Cloud Hypervisor, or its state.json" },       \
+	{ "--timeout", NULL, "SECONDS", NULL,                                  \
+	  "how long sources may take, 10 for a monitor" },                     \
 	{ "--prefer", NULL, "SOURCE", NULL,                                    \
 	  "where sources disagree, this one is right" }
 /* clang-format on */

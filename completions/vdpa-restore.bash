@@ -11,7 +11,7 @@ _vdpa_restore_command() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		--vdpa | --device | --transcript | --qemu-stream | --all-vlans | --prefer | --output | -o | --timeout | \
+		--vdpa | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
 			--warn | --enable-after-driver-ok | --unknown | --timeline)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
 				i=$((i + 1))
@@ -49,8 +49,8 @@ _vdpa_restore_options() {
 	case $1 in
 	list) printf '%s' '--qemu-stream' ;;
 	save)
-		printf '%s' '--vdpa --device --transcript --qemu-stream' \
-			' --all-vlans --prefer --output -o'
+		printf '%s' '--vdpa --device --transcript --qemu-stream --qmp' \
+			' --ch-snapshot --all-vlans --timeout --prefer --output -o'
 		;;
 	load)
 		printf '%s' '--timeout --enable-after-driver-ok --unknown' \
@@ -71,9 +71,9 @@ _vdpa_restore_value() {
 		'mac rx_mode vlan mq rss hash_report offloads coalescing' ;;
 	--device) _vdpa_restore_devices ;;
 	--vdpa) _vdpa_restore_names ;;
-	--prefer) printf '%s' 'transcript qemu-stream vdpa device' ;;
+	--prefer) printf '%s' 'transcript qemu-stream qmp ch-snapshot vdpa device' ;;
 	--timeout) ;;
-	--transcript | --qemu-stream | --output | -o | --timeline) printf '%s' '@files' ;;
+	--transcript | --qemu-stream | --qmp | --ch-snapshot | --output | -o | --timeline) printf '%s' '@files' ;;
 	*) return 1 ;;
 	esac
 }

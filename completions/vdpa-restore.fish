@@ -50,7 +50,10 @@ complete -c vdpa-restore -n $save -l vdpa -x -a '(__vdpa_restore_names)' -d 'Wha
 complete -c vdpa-restore -n $save -l transcript -r -F -d 'Control commands that a device was given'
 complete -c vdpa-restore -n $save -l qemu-stream -r -F -d 'A device in a migration stream'
 complete -c vdpa-restore -n $save -l all-vlans -x -a 'keep unknown' -d 'A table that passes all ids'
-complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream vdpa device' -d 'The source that is right'
+complete -c vdpa-restore -n $save -l qmp -r -F -d 'What a running QEMU tells on its monitor'
+complete -c vdpa-restore -n $save -l ch-snapshot -r -F -d 'A snapshot of Cloud Hypervisor'
+complete -c vdpa-restore -n $save -l timeout -x -d 'How long sources may take, in seconds'
+complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream qmp ch-snapshot vdpa device' -d 'The source that is right'
 complete -c vdpa-restore -n $save -s o -l output -r -F -d 'File to write'
 
 set -l load '__fish_seen_subcommand_from load'

@@ -30,7 +30,7 @@ struct qmp_nic {
 	char *path; /* its QOM path as JSON text, with its quotes */
 	char *id;   /* of the device; NULL: it has none */
 	bool safe;  /* of a type that may be asked for its status */
-	bool sole;  /* QEMU has no other */
+	struct vdpr_strings names; /* of all NICs: id, or path without one */
 };
 
 /* What x-query-virtio-status says of it. */
@@ -105,6 +105,7 @@ static void free_nic(struct qmp_nic *nic)
 {
 	free(nic->path);
 	free(nic->id);
+	vdpr_strings_free(&nic->names);
 	memset(nic, 0, sizeof(*nic));
 }
 
@@ -155,8 +156,9 @@ static int list_devices(struct vdpr_qmp *qmp, struct qmp_list *list)
 			"devices on a monitor",
 			qmp->name, (unsigned long long)qmp->version[0],
 			(unsigned long long)qmp->version[1]);
-		vdpr_cure(qmp->ctx, "QEMU does from 7.2 on; --qemu-stream "
-				    "reads what every version writes");
+		vdpr_cure(qmp->ctx,
+			  "QEMU does from 7.2 on; a migration stream has "
+			  "them in every version");
 	}
 	/* "No virtio devices found" */
 	if (err == -EREMOTEIO)
@@ -171,8 +173,7 @@ static int list_devices(struct vdpr_qmp *qmp, struct qmp_list *list)
 
 /* Looks at one device and keeps it in @out if it is meant. */
 static int look_at(struct vdpr_qmp *qmp, const char *path, const char *wanted,
-		   struct vdpr_strings *names, size_t *matches,
-		   struct qmp_nic *out)
+		   size_t *matches, struct qmp_nic *out)
 {
 	struct vdpr_json_value as_json = vdpr_value_root(path, strlen(path));
 	struct qmp_nic nic = { .path = strdup(path) };
@@ -183,16 +184,17 @@ static int look_at(struct vdpr_qmp *qmp, const char *path, const char *wanted,
 
 	if (!err && nic.path) {
 		nic.id = id_of_path(text);
-		err = vdpr_strings_add(names, nic.id ? nic.id : text);
+		err = vdpr_strings_add(&out->names, nic.id ? nic.id : text);
 	}
 	if (err || !nic.path)
 		err = vdpr_fail_memory(qmp->ctx);
 	else
 		err = is_meant(qmp, &nic, text, wanted, &meant);
 	if (!err && meant) {
-		free_nic(out);
-		*out = nic;
-		nic = (struct qmp_nic){ 0 };
+		free(out->path);
+		free(out->id);
+		out->path = TAKE_PTR(nic.path);
+		out->id = TAKE_PTR(nic.id);
 		++*matches;
 	}
 	free_nic(&nic);
@@ -202,19 +204,16 @@ static int look_at(struct vdpr_qmp *qmp, const char *path, const char *wanted,
 static int find_nic(struct vdpr_qmp *qmp, const char *wanted,
 		    struct qmp_nic *out)
 {
-	struct vdpr_strings names = { 0 };
 	struct qmp_list list = { 0 };
 	struct vdpr_json_value type;
 	size_t matches = 0;
 	int err = list_devices(qmp, &list);
 
 	for (size_t i = 0; i < list.n && !err; i++)
-		err = look_at(qmp, list.path[i], wanted, &names, &matches, out);
+		err = look_at(qmp, list.path[i], wanted, &matches, out);
 	if (!err)
-		err = vdpr_capture_pick(qmp->ctx, qmp->name, &names, matches,
-					wanted);
-	out->sole = names.count == 1;
-	vdpr_strings_free(&names);
+		err = vdpr_capture_pick(qmp->ctx, qmp->name, &out->names,
+					matches, wanted);
 	free_list(&list);
 	if (!err)
 		err = ask_property(qmp, out->path, "type", &type);
@@ -571,22 +570,47 @@ static int read_filter(struct vdpr_qmp *qmp, unsigned int flags,
 		   : 0;
 }
 
-/* A NIC without an id goes by a name of QEMU's making here: it can be known only
- * where there is no other. */
+/* Has some NIC this name for its id? */
+static bool is_taken(const struct qmp_nic *nic, struct vdpr_json_value name)
+{
+	for (size_t i = 0; i < nic->names.count; i++)
+		if (vdpr_value_equals(name, nic->names.text[i]))
+			return true;
+	return false;
+}
+
+/* NICs without an id are called by their paths. */
+static bool is_only_unnamed(const struct qmp_nic *nic)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < nic->names.count; i++)
+		n += nic->names.text[i][0] == '/';
+	return !nic->id && n == 1;
+}
+
+/* A NIC without an id goes by a name of QEMU's making here: it is the one that is
+ * left over, if one is. */
 static struct vdpr_json_value find_filter(struct vdpr_json_value list,
 					  const struct qmp_nic *nic)
 {
+	const struct vdpr_json_value none = { NULL, NULL };
 	struct vdpr_json_walk walk = vdpr_value_entries(list);
-	bool only = nic->sole && count_entries(list) == 1;
+	struct vdpr_json_value left = none;
+	size_t n_left = 0;
 
 	while (vdpr_value_next(&walk)) {
 		struct vdpr_json_value name =
 			vdpr_value_member(walk.value, "name");
 
-		if (nic->id ? vdpr_value_equals(name, nic->id) : only)
+		if (nic->id && vdpr_value_equals(name, nic->id))
 			return walk.value;
+		if (is_taken(nic, name))
+			continue;
+		left = walk.value;
+		n_left++;
 	}
-	return (struct vdpr_json_value){ NULL, NULL };
+	return is_only_unnamed(nic) && n_left == 1 ? left : none;
 }
 
 static int ask_filter(struct vdpr_qmp *qmp, const struct qmp_nic *nic,
@@ -604,7 +628,8 @@ static int ask_filter(struct vdpr_qmp *qmp, const struct qmp_nic *nic,
 		return read_filter(qmp, flags, filter, state);
 	vdpr_log(qmp->ctx, VDPR_LOG_WARNING,
 		 "%s: QEMU does not tell the filters of this NIC%s", qmp->name,
-		 nic->id ? "" : ", which has no id and is not the only one");
+		 nic->id ? ""
+			 : ", which has no id and is not the only such one");
 	return 0;
 }
 

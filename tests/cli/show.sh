@@ -63,7 +63,7 @@ holds merge_has_both \
 	'j["mq"]["queue_pairs"] == 4 and "backend_features" in j' \
 	"$work/merged.json"
 run save --device sim
-says err 'unknown: the negotiated features' save_says_what_is_unknown
+says err 'unknown: features.negotiated; known to .*--transcript' save_says_what_is_unknown
 exits 0 save_in_json save --json --device sim -o "$work/dev.json"
 holds save_in_json_names_the_file \
 	'j["exit"] == 0 and j["file"].endswith("dev.json") and j["error"] is None'
