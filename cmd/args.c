@@ -8,16 +8,20 @@
 
 /* What is planned for a later version: named, so that nobody searches for the
  * typing mistake. A NULL option is the command itself. */
-/* clang-format off: one a line */
+/* clang-format off */
 static const struct later {
 	const char *command;
 	const char *option;
 } laters[] = {
-	{ "check", NULL },	{ "verify", NULL },
-	{ "provision", NULL },	{ "unprovision", NULL },
-	{ "export", NULL },	{ "shadow", NULL },
-	{ "run", NULL },	{ "save", "--control" },
-	{ "save", "--netdev" }, { "load", "--control" },
+	{ "check", NULL },
+	{ "verify", NULL },
+	{ "provision", NULL },
+	{ "unprovision", NULL },
+	{ "shadow", NULL },
+	{ "run", NULL },
+	{ "save", "--control" },
+	{ "save", "--netdev" },
+	{ "load", "--control" },
 };
 /* clang-format on */
 

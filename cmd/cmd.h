@@ -81,8 +81,8 @@ struct command {
 	cJSON *(*failure)(const struct cli *cli);
 };
 
-extern const struct command cmd_diff, cmd_help, cmd_list, cmd_load, cmd_plan,
-	cmd_save, cmd_show, cmd_transcript;
+extern const struct command cmd_diff, cmd_export, cmd_help, cmd_list, cmd_load,
+	cmd_plan, cmd_save, cmd_show, cmd_transcript;
 extern const struct option_info global_options[];
 
 /* Command by position, in the order of the help, or NULL past the last. */

@@ -2,7 +2,7 @@
 # bash completion for vdpa-restore(8)
 # shellcheck shell=bash
 
-_vdpa_restore_commands='list show save plan load diff transcript help'
+_vdpa_restore_commands='list show save plan load diff export transcript help'
 _vdpa_restore_globals='--json --verbose -v --quiet -q --help -h --version'
 
 # The command on the line: the first word that is no option and no option's value.
@@ -12,7 +12,7 @@ _vdpa_restore_command() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--vdpa | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
-			--warn | --enable-after-driver-ok | --unknown | --timeline)
+			--warn | --enable-after-driver-ok | --unknown | --timeline | --as)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
 				i=$((i + 1))
 			fi
@@ -57,6 +57,7 @@ _vdpa_restore_options() {
 			' --warn --strict-features --hold --timeline'
 		;;
 	diff) printf '%s' '--rings' ;;
+	export) printf '%s' '--as' ;;
 	help) printf '%s' '--list' ;;
 	esac
 }
@@ -72,6 +73,7 @@ _vdpa_restore_value() {
 	--device) _vdpa_restore_devices ;;
 	--vdpa) _vdpa_restore_names ;;
 	--prefer) printf '%s' 'transcript qemu-stream qmp ch-snapshot vdpa device' ;;
+	--as) printf '%s' 'qemu libvirt vdpa ethtool' ;;
 	--timeout) ;;
 	--transcript | --qemu-stream | --qmp | --ch-snapshot | --output | -o | --timeline) printf '%s' '@files' ;;
 	*) return 1 ;;
@@ -115,7 +117,7 @@ _vdpa_restore() {
 	elif [[ $command == load || $command == show || $command == plan ||
 		$command == diff ]]; then
 		_vdpa_restore_fill "@files $(_vdpa_restore_devices)" "$current"
-	elif [[ $command == transcript ]]; then
+	elif [[ $command == transcript || $command == export ]]; then
 		_vdpa_restore_fill '@files' "$current"
 	fi
 	if declare -F __ltrim_colon_completions >/dev/null; then

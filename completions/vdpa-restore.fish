@@ -17,7 +17,7 @@ function __vdpa_restore_names
     end
 end
 
-set -l commands list show save plan load diff transcript help
+set -l commands list show save plan load diff export transcript help
 
 complete -c vdpa-restore -f
 complete -c vdpa-restore -l json -d 'One JSON object on standard output'
@@ -33,6 +33,7 @@ complete -c vdpa-restore -n $none -a save -d 'Write a state file from what sourc
 complete -c vdpa-restore -n $none -a plan -d 'Print the control commands of a state'
 complete -c vdpa-restore -n $none -a load -d 'Restore a state to a device'
 complete -c vdpa-restore -n $none -a diff -d 'Compare two states or devices'
+complete -c vdpa-restore -n $none -a export -d 'Print what the destination needs, in its own words'
 complete -c vdpa-restore -n $none -a transcript -d 'Print a transcript, decoded'
 complete -c vdpa-restore -n $none -a help -d 'Explain a command, or list all'
 
@@ -42,7 +43,8 @@ complete -c vdpa-restore -n $help -l list -d 'All commands and options, for prog
 
 set -l words '__fish_seen_subcommand_from show plan load diff'
 complete -c vdpa-restore -n $words -F -a '(__vdpa_restore_devices)'
-complete -c vdpa-restore -n '__fish_seen_subcommand_from transcript' -F
+complete -c vdpa-restore -n '__fish_seen_subcommand_from transcript export' -F
+complete -c vdpa-restore -n '__fish_seen_subcommand_from export' -l as -x -a 'qemu libvirt vdpa ethtool' -d 'Whose words'
 
 set -l save '__fish_seen_subcommand_from save'
 complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices)' -d 'What a device tells of itself'

@@ -358,13 +358,18 @@ static int read_speed(struct vdpr_qmp *qmp, const struct qmp_nic *nic,
 	return 0;
 }
 
+static bool uses(const struct qmp_status *s, unsigned int feature)
+{
+	return vdpr_features_has(&s->negotiated, feature) &&
+	       vdpr_features_has(&s->offered, feature);
+}
+
 /* With MQ or RSS in use QEMU makes all queues, and the last is the control
  * virtqueue; without, it shows three whatever there may be. */
 static void read_pairs(const struct qmp_status *s,
 		       struct vdpr_net_config *config)
 {
-	if (!vdpr_features_has(&s->negotiated, VIRTIO_NET_F_MQ) &&
-	    !vdpr_features_has(&s->negotiated, VIRTIO_NET_F_RSS))
+	if (!uses(s, VIRTIO_NET_F_MQ) && !uses(s, VIRTIO_NET_F_RSS))
 		return;
 	if (s->queues < 3)
 		return;

@@ -12,7 +12,8 @@ packages() {
 		;;
 	test)
 		echo g++ libcmocka-dev python3 python3-jsonschema strace valgrind \
-			bash-completion zsh fish groff mandoc binutils iproute2 procps
+			bash-completion zsh fish groff mandoc binutils iproute2 procps \
+			libxml2-utils libvirt-clients
 		;;
 	lint)
 		echo clang clang-tidy clang-format cppcheck shellcheck \

@@ -58,7 +58,7 @@ for option in --control --netdev; do
 done
 fails 2 'this version' load_does_not_have_control \
 	load --hold --control x "$example" sim
-for command in check verify provision unprovision export shadow run; do
+for command in check verify provision unprovision shadow run; do
 	fails 2 'this version' "${command}_is_for_later" "$command"
 done
 fails 2 '' control_device_is_for_later load "$example" control:/x
