@@ -164,7 +164,7 @@ $(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in FORCE
 
 # What `install` puts there, so that `uninstall` removes exactly that.
 man8 := docs/vdpa-restore.8
-man5 := docs/vdpa-restore-state.5
+man5 := docs/vdpa-restore-state.5 docs/vdpa-restore-transcript.5
 
 .PHONY: install
 install: all
@@ -200,7 +200,7 @@ uninstall:
 		'$(DESTDIR)$(INCLUDEDIR)/vdpa-restore.h' \
 		'$(DESTDIR)$(PKGCONFIGDIR)/vdpa-restore.pc' \
 		'$(DESTDIR)$(MANDIR)/man8/$(notdir $(man8))' \
-		'$(DESTDIR)$(MANDIR)/man5/$(notdir $(man5))' \
+		$(foreach page,$(notdir $(man5)),'$(DESTDIR)$(MANDIR)/man5/$(page)') \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore/state.schema.json' \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions/_vdpa-restore' \

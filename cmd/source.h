@@ -20,7 +20,6 @@
 	  "source: a device in a migration stream of QEMU's" },                \
 	{ "--all-vlans", NULL, "WHAT", "keep|unknown",                         \
 	  "what a stream's VLAN table is worth that passes all ids" },         \
-
 	{ "--qmp", NULL, "SOCKET[,nic=ID]", NULL,                              \
 	  "source: what a running QEMU tells on its monitor" },                \
 	{ "--ch-snapshot", NULL, "FILE[,id=ID]", NULL,                         \

@@ -14,6 +14,8 @@ packages() {
 		echo g++ libcmocka-dev python3 python3-jsonschema strace valgrind \
 			bash-completion zsh fish groff mandoc binutils iproute2 procps \
 			libxml2-utils libvirt-clients
+		# One that is not Debian's does as well.
+		command -v rustc >/dev/null || echo rustc
 		;;
 	lint)
 		echo clang clang-tidy clang-format cppcheck shellcheck \
