@@ -81,10 +81,13 @@ static int print_modes(struct export *e, const cJSON *modes)
 static void vlan_range(const cJSON *item, unsigned int *first,
 		       unsigned int *last)
 {
+	char *end;
+
 	*first = *last = (unsigned int)item->valuedouble;
-	if (cJSON_IsString(item) &&
-	    sscanf(item->valuestring, "%u-%u", first, last) != 2)
-		*first = *last = 0;
+	if (!cJSON_IsString(item))
+		return;
+	*first = (unsigned int)strtoul(item->valuestring, &end, 10);
+	*last = (unsigned int)strtoul(end + (*end == '-'), NULL, 10);
 }
 
 static void print_vlan_range(struct export *e, unsigned int first,
@@ -130,7 +133,7 @@ static int print_vlans(struct export *e, const cJSON *vlan)
 /* Is entry i of the table i modulo some number? Return: it, or 0. */
 static unsigned int equal_queues(const cJSON *table)
 {
-	unsigned int n = 0, i = 0;
+	unsigned int n = 0, next = 0;
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, table)
@@ -140,8 +143,9 @@ static unsigned int equal_queues(const cJSON *table)
 	}
 	cJSON_ArrayForEach(item, table)
 	{
-		if ((unsigned int)item->valuedouble != i++ % n)
+		if ((unsigned int)item->valuedouble != next)
 			return 0;
+		next = next + 1 == n ? 0 : next + 1;
 	}
 	return n;
 }
@@ -297,20 +301,18 @@ static int print_pairs(struct export *e, const cJSON *mq)
 /* virtio_net switches all of them together, but for the checksum. */
 static int print_offloads(struct export *e, const cJSON *offloads)
 {
-	static const char *const grouped[] = { "guest_tso4", "guest_tso6",
-					       "guest_ecn",  "guest_ufo",
-					       "guest_uso4", "guest_uso6" };
+	static const struct {
+		const char *offload, *feature;
+	} grouped[] = {
+		{ "guest_tso4", "GUEST_TSO4" }, { "guest_tso6", "GUEST_TSO6" },
+		{ "guest_ecn", "GUEST_ECN" },	{ "guest_ufo", "GUEST_UFO" },
+		{ "guest_uso4", "GUEST_USO4" }, { "guest_uso6", "GUEST_USO6" },
+	};
 	unsigned int have = 0, on = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(grouped); i++) {
-		char feature[32];
-
-		snprintf(feature, sizeof(feature), "GUEST_%.4s",
-			 grouped[i] + 6);
-		for (char *c = feature; *c; c++)
-			*c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
-		have += export_negotiated(e, feature);
-		on += has_type(offloads, grouped[i]);
+		have += export_negotiated(e, grouped[i].feature);
+		on += has_type(offloads, grouped[i].offload);
 	}
 	if (have)
 		fprintf(e->to, "ethtool -K " IFACE " rx-gro-hw %s\n",

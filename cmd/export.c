@@ -54,18 +54,12 @@ static bool is_control(const char *section)
 void export_lost_control(struct export *e, const char *how)
 {
 	const cJSON *section;
-	char names[128] = "";
 
 	cJSON_ArrayForEach(section, e->state)
 	{
-		if (!is_control(section->string))
-			continue;
-		if (*names)
-			strcat(names, ", ");
-		strcat(names, section->string);
+		if (is_control(section->string))
+			export_lost(e, section->string, "%s", how);
 	}
-	if (*names)
-		export_lost(e, names, "%s", how);
 }
 
 const cJSON *export_member(const struct export *e, const char *section,
@@ -205,8 +199,8 @@ static int export_run(struct cli *cli, const struct args *args)
 	const char *as = args_value(args, "--as");
 	int code = input_check_file(cli, args->words[0]);
 
-	if (!code && !as)
-		code = fail(cli, VDPR_CAUSE_USAGE,
+	if (!as)
+		return fail(cli, VDPR_CAUSE_USAGE,
 			    "say --as qemu, libvirt, vdpa or ethtool",
 			    "export: --as is missing");
 	if (!code)
