@@ -46,6 +46,12 @@ struct ch_nic {
 
 /* ---------------------------------------------------------------- the tree */
 
+/* A device's id for a message. */
+static const char *quote_id(const char *id, char quote[VDPR_QUOTE])
+{
+	return vdpr_quote(id ? id : "", id ? strlen(id) : 0, quote);
+}
+
 static int scan(struct vdpr_ctx *ctx, const char *where, const char *text,
 		size_t len, struct vdpr_json_value *out)
 {
@@ -83,14 +89,14 @@ static int read_state(struct ch_file *f, const char *id,
 	err = vdpr_value_string(state, &out->text, &len);
 	if (err)
 		return vdpr_fail_memory(f->ctx);
-	snprintf(where, sizeof(where), "snapshot: %s",
-		 vdpr_quote(id, strlen(id), quote));
+	snprintf(where, sizeof(where), "snapshot: %s", quote_id(id, quote));
 	return scan(f->ctx, where, out->text, len, &out->root);
 }
 
 static int find_devices(struct ch_file *f, const char *text, size_t len)
 {
-	struct vdpr_json_value root, manager;
+	struct vdpr_json_value root = { NULL, NULL };
+	struct vdpr_json_value manager;
 	int err = scan(f->ctx, "snapshot", text, len, &root);
 
 	if (err)
@@ -182,7 +188,7 @@ static int bad(struct vdpr_ctx *ctx, const char *id, const char *what)
 	char quote[VDPR_QUOTE];
 
 	return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EBADMSG, "snapshot: %s: %s",
-			 vdpr_quote(id, strlen(id), quote), what);
+			 quote_id(id, quote), what);
 }
 
 static int read_mask(struct vdpr_ctx *ctx, const struct ch_nic *nic,
@@ -349,7 +355,8 @@ static struct vdpr_json_value find_transport(const struct ch_file *f,
 	while (vdpr_value_next(&walk)) {
 		const char *key = walk.key.at;
 
-		if ((size_t)(walk.key.end - key) == prefix_len + id_len &&
+		if (key &&
+		    (size_t)(walk.key.end - key) == prefix_len + id_len &&
 		    !memcmp(key, prefix, prefix_len) &&
 		    !memcmp(key + prefix_len, id.at + 1, id_len))
 			return walk.value;
@@ -393,7 +400,7 @@ static int start_state(struct ch_file *f, const struct ch_nic *nic,
 	if (!activated) {
 		vdpr_log(f->ctx, VDPR_LOG_WARNING,
 			 "snapshot: %s: the guest's driver had not started it",
-			 vdpr_quote(nic->id, strlen(nic->id), quote));
+			 quote_id(nic->id, quote));
 		acked.word[0] = 0;
 	}
 	err = vdpr_state_start(f->ctx, state, &offered, &acked, &config,

@@ -205,7 +205,7 @@ static int find_nic(struct vdpr_qmp *qmp, const char *wanted,
 		    struct qmp_nic *out)
 {
 	struct qmp_list list = { 0 };
-	struct vdpr_json_value type;
+	struct vdpr_json_value type = { NULL, NULL };
 	size_t matches = 0;
 	int err = list_devices(qmp, &list);
 

@@ -158,7 +158,7 @@ static int scan_hex4(struct scan *s, uint32_t *out)
 
 static int scan_unicode(struct scan *s, size_t start, struct vdpr_buf *out)
 {
-	uint32_t high, low;
+	uint32_t high = 0, low = 0;
 
 	if (scan_hex4(s, &high))
 		return -EBADMSG;

@@ -120,15 +120,19 @@ bool vdpr_value_next(struct vdpr_json_walk *walk)
 	if (!at || at >= walk->end || *at == ']' || *at == '}')
 		return false;
 	walk->value = value_at(at + 1, walk->end);
+	if (!walk->value.at)
+		return false;
 	at = skip_blanks(walk->value.end, walk->end);
 	if (at < walk->end && *at == ':') {
 		walk->key = walk->value;
 		walk->value = value_at(at + 1, walk->end);
+		if (!walk->value.at)
+			return false;
 		at = skip_blanks(walk->value.end, walk->end);
 	}
 	walk->next = at;
 	/* An empty array: what follows its bracket is the other bracket. */
-	return walk->value.at && walk->value.end > walk->value.at;
+	return walk->value.end > walk->value.at;
 }
 
 struct vdpr_json_value vdpr_value_member(struct vdpr_json_value object,

@@ -265,7 +265,8 @@ static int next_object(struct vdpr_qmp *qmp, const char *what,
 static int read_greeting(struct vdpr_qmp *qmp)
 {
 	static const char *const keys[] = { "major", "minor", "micro" };
-	struct vdpr_json_value line, version;
+	struct vdpr_json_value line = { NULL, NULL };
+	struct vdpr_json_value version;
 	int err = next_object(qmp, "greeting", &line);
 
 	if (err)
@@ -327,7 +328,8 @@ static bool is_answer(const struct vdpr_qmp *qmp, struct vdpr_json_value line)
 static int read_answer(struct vdpr_qmp *qmp, const char *command,
 		       struct vdpr_json_value *out)
 {
-	struct vdpr_json_value line, error;
+	struct vdpr_json_value line = { NULL, NULL };
+	struct vdpr_json_value error;
 	char what[64];
 
 	snprintf(what, sizeof(what), "answer to %s", command);
