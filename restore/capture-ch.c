@@ -355,7 +355,7 @@ static struct vdpr_json_value find_transport(const struct ch_file *f,
 	while (vdpr_value_next(&walk)) {
 		const char *key = walk.key.at;
 
-		if (key &&
+		if (key && id.at &&
 		    (size_t)(walk.key.end - key) == prefix_len + id_len &&
 		    !memcmp(key, prefix, prefix_len) &&
 		    !memcmp(key + prefix_len, id.at + 1, id_len))
