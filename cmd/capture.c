@@ -126,6 +126,8 @@ int capture_qmp(struct cli *cli, const char *name, struct vdpr_state **out)
 		return code;
 	opts.nic = place.nic;
 	opts.deadline = cli->deadline;
+	opts.flags = cli->all_vlans_unknown ? VDPR_CAPTURE_ALL_VLANS_UNKNOWN
+					    : 0;
 	if (vdpr_capture_qmp(cli->ctx, place.path, &opts, out) < 0)
 		code = fail_capture(cli, NULL, ",nic=");
 	else

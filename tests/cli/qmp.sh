@@ -80,6 +80,10 @@ serve all-vlans
 exits 0 all_vlans_are_taken save --qmp "$socket" -o "$work/state.json"
 says err 'warning.*VLAN table of all ids' all_vlans_are_warned_of
 took all_vlans_are_one_range 'j["vlan"]["ids"] == ["0-4095"]'
+exits 0 all_vlans_are_unknown_where_asked save --all-vlans=unknown \
+	--qmp "$socket" -o "$work/state.json"
+took all_vlans_leave_the_section_unknown \
+	'"vlan" not in j and "vlan" in j["unknown"]'
 serve unstarted
 exits 0 nic_without_driver_is_read save --qmp "$socket" -o "$work/state.json"
 took nothing_is_negotiated_without_driver \
