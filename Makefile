@@ -149,8 +149,13 @@ $(vdpa_ask): $(vdpa_ask).o $(nl_obj)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(nl_libs)
 
+doorbell := $(B)/tests/lab/doorbell
+$(doorbell): $(doorbell).o $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(cjson_libs)
+
 .PHONY: tests
-tests: $(test_bin) $(test_prog) $(traffic) $(vdpa_ask)
+tests: $(test_bin) $(test_prog) $(traffic) $(vdpa_ask) $(doorbell)
 
 # Rewritten whenever the folders differ from those of the last time.
 .PHONY: FORCE
@@ -352,4 +357,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(vdpa_ask).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(vdpa_ask).d $(doorbell).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -39,7 +39,7 @@ CTRL_VLAN, CTRL_RX_EXTRA, MQ, ACCESS_PLATFORM, RSS = 19, 20, 22, 33, 60
 CARD = {"guest_announce": False, "indirect_desc": False, "queue_reset": False}
 SOURCE = "indirect_desc=off,queue_reset=off,guest_uso4=off,guest_uso6=off,host_uso=off"
 # What the two sides may differ in: QEMU writes its own MAC into config, and knows where its rings are.
-OWN = ("config", "queues", "status")
+OWN = ("bytes", "config", "queues", "status")
 
 Call = collections.namedtuple("Call", "time request index number")
 Case = collections.namedtuple("Case", "title guest card")

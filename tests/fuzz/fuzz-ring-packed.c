@@ -33,7 +33,7 @@ static void use(struct vdpr_ring *ring, uint16_t *at, uint16_t slot,
 	vdpr_put_le16(desc + DESC_ID, slot);
 	vdpr_put_le32(desc + DESC_LEN, len);
 	vdpr_put_le16(desc + DESC_FLAGS, wrap ? F_AVAIL | F_USED : 0);
-	*at = (uint16_t)((*at + vdpr_ring_chain(ring) * n) % (2 * ring->num));
+	*at = (uint16_t)((*at + ring->chain * n) % (2 * ring->num));
 }
 
 static const struct fuzz_device device = {

@@ -20,7 +20,7 @@ static void use(struct vdpr_ring *ring, uint16_t *at, uint16_t slot,
 	uint8_t *elem =
 		ring->rw + USED_RING + USED_ELEM * (*at & (ring->num - 1u));
 
-	vdpr_put_le32(elem, (uint32_t)slot * vdpr_ring_chain(ring));
+	vdpr_put_le32(elem, (uint32_t)slot * ring->chain);
 	vdpr_put_le32(elem + 4, len);
 	*at = (uint16_t)(*at + n);
 	vdpr_put_le16(ring->rw + USED_IDX, *at);

@@ -219,6 +219,7 @@ def decode_section(blob, space, multiqueue):
     low = reader.number(4)
     state["config"] = reader.take(reader.number(4)).hex()
     state["queues"] = decode_queues(reader, vectors, not space)
+    begin = reader.at
     decode_filter(reader, state)
     state["max_queue_pairs"] = state["queue_pairs"] = 1
     if multiqueue:
@@ -234,6 +235,7 @@ def decode_section(blob, space, multiqueue):
         state["rss"] = decode_rss(reader, found[1])
         place = reader.at
         found = subsection(reader)
+    state["bytes"] = blob[begin:place].hex()  # what the card itself keeps, from the MAC to the RSS table
     if not found or not found[0].startswith("virtio"):
         raise ValueError("no subsection at %d of %d" % (place, len(blob)))
     mark = b"\x05" + bytes([len("virtio/64bit_features")]) + b"virtio/64bit_features\0\0\0\x01"
