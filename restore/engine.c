@@ -101,7 +101,6 @@ static const struct vdpr_row rows[] = {
 	{ vdpr_step_wake, VDPR_STAGE_ENABLE, CALLS, false, "" },
 	{ vdpr_step_after_enable, VDPR_STAGE_ENABLE, WHEN_CVQ, false, "" },
 
-	{ vdpr_step_questions, VDPR_STAGE_VERIFY, WHEN_CVQ, false, "" },
 	{ vdpr_step_status, VDPR_STAGE_VERIFY, CALLS, false, "GET_STATUS" },
 	{ vdpr_step_limits, VDPR_STAGE_VERIFY, CALLS, false, "GET_CONFIG" },
 	{ vdpr_step_mac, VDPR_STAGE_VERIFY, CALLS, false, "GET_CONFIG" },

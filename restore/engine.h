@@ -167,7 +167,6 @@ int vdpr_step_limits(struct vdpr_run *run);
 int vdpr_step_enable(struct vdpr_run *run);
 int vdpr_step_wake(struct vdpr_run *run);
 int vdpr_step_after_enable(struct vdpr_run *run);
-int vdpr_step_questions(struct vdpr_run *run);
 int vdpr_step_mac(struct vdpr_run *run);
 int vdpr_step_give_config_call(struct vdpr_run *run);
 

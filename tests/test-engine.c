@@ -374,6 +374,11 @@ static void ring_size_is_what_the_device_can_take(void **state)
 	}
 }
 
+static size_t ring_fulls(size_t commands, size_t capacity)
+{
+	return (commands + capacity - 1) / capacity;
+}
+
 static void kicks_are_at_most_one_a_ring_full(void **state)
 {
 	(void)state;
@@ -382,7 +387,7 @@ static void kicks_are_at_most_one_a_ring_full(void **state)
 			size_t full_ring = formats[i].half ? size / 2 : size;
 			char more[64];
 			struct world w;
-			size_t before;
+			size_t before, late;
 
 			snprintf(more, sizeof(more), ",cvq-size=%u", size);
 			setup_format(&w, &formats[i], more);
@@ -390,11 +395,14 @@ static void kicks_are_at_most_one_a_ring_full(void **state)
 			if (w.ret)
 				fail_msg("%s", vdpr_ctx_error(w.ctx));
 			before = w.report->plan->n_before;
-			/* The rest: the late command, and reading it back.
-			 * Fewer where the device is awake and wants none. */
+			late = 2 * (w.report->plan->count - before);
+			/* The late commands, each with a question whether it is
+			 * kept, are a row of their own. Fewer where the device
+			 * is awake and wants none. */
 			assert_true(w.report->kicks >= 1);
 			assert_true(w.report->kicks <=
-				    (before + full_ring - 1) / full_ring + 2);
+				    ring_fulls(before, full_ring) +
+					    ring_fulls(late, full_ring));
 			done(&w);
 		}
 	}
@@ -662,7 +670,9 @@ static const struct {
 
 static void check_fault(const struct format *format, size_t i)
 {
-	bool packed = format->add & PACKED;
+	/* A packed ring has no index to move: nothing is seen to come back. */
+	bool lost = format->add & PACKED && strstr(faults[i].dev, "used-");
+	bool may_pass = lost || faults[i].cause == VDPR_CAUSE_DEADLINE;
 	char more[128];
 	struct world w;
 	size_t fds;
@@ -678,10 +688,8 @@ static void check_fault(const struct format *format, size_t i)
 	run(&w);
 	if (!w.ret)
 		fail_msg("%s: succeeded", w.wrap->base.name);
-	/* A packed ring has no index to move: nothing is seen to come back. */
 	if (vdpr_ctx_cause(w.ctx) != faults[i].cause &&
-	    !(packed && strstr(faults[i].dev, "used-") &&
-	      vdpr_ctx_cause(w.ctx) == VDPR_CAUSE_DEADLINE))
+	    !(lost && vdpr_ctx_cause(w.ctx) == VDPR_CAUSE_DEADLINE))
 		fail_msg("%s: cause %d: %s", w.wrap->base.name,
 			 vdpr_ctx_cause(w.ctx), vdpr_ctx_error(w.ctx));
 	assert_true(error_has(&w, faults[i].says));
