@@ -259,6 +259,13 @@ check-lab: all tests
 	$(Q)BUILD=$(abspath $(B)) TEST_TIMEOUT=1500 tests/run.sh $(B)/test-logs \
 		$(summary) tests/lab/check.sh
 
+# The unit and command line tests under memcheck: no access that is not right, no
+# leak. VALGRIND_NAMES="test-ring load" takes only some.
+.PHONY: check-valgrind
+check-valgrind: deps-build deps-test
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)tests/valgrind.sh $(B) $(VALGRIND_NAMES)
+
 .PHONY: lab-shell
 lab-shell: deps-build deps-lab
 	$(Q)$(MAKE) --no-print-directory all
@@ -345,6 +352,7 @@ help:
 	@echo 'check        install what it needs, build, run all tests'
 	@echo '             LAB=auto|require|no: tests on real kernel devices'
 	@echo 'check-quick  unit and command line tests only'
+	@echo 'check-valgrind  the same under valgrind, which takes some minutes'
 	@echo 'bench        a restore beside QEMU and a bare loop, in the lab'
 	@echo 'lab-traffic  proof that no frame reaches a wrong queue'
 	@echo 'lab-shell    a prompt in a machine with vhost-vdpa devices'

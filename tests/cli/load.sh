@@ -244,6 +244,14 @@ judge timeline_is_written_like_a_state
 exits 0 timeline_in_json load --json "$typical" sim --timeline "$trace"
 holds timeline_leaves_the_report_alone 'j["exit"] == 0 and j["commands"]'
 cp "$work/out" "$work/report.json"
+# follows NAME: does $trace keep to the trace event format?
+follows() {
+	"$PYTHON" "$tests/trace-event.py" "$trace" >"$work/err"
+	judge "$1"
+}
+follows timeline_is_in_the_trace_event_format
+"$PYTHON" "$tests/trace-event.py" --selftest "$trace" >"$work/err"
+judge timeline_with_a_fault_in_it_would_not_be
 holds timeline_has_stages_and_commands \
 	'(lambda r, x: [e["name"] for e in x if e["tid"] == 1] == [s["name"] for s in r["stages"]] and sorted(e["name"] for e in x if e["tid"] > 1) == sorted(c["name"] for c in r["commands"]))(json.load(open("'"$work/report.json"'")), [e for e in j["traceEvents"] if e["ph"] == "X"])' \
 	"$trace"
@@ -257,10 +265,12 @@ fails 5 'RSS_CONFIG' timeline_of_a_failure load "$example" \
 draws timeline_of_an_odd_name_is_an_svg
 grep -q 'failed in stage replay' "$svg" && grep -q 'RSS_CONFIG' "$svg"
 judge timeline_of_a_failure_names_it
-for how in no-features-ok no-driver-ok used-id; do
-	rm -f "$svg"
-	run load "$example" "sim:hostile=$how" --timeout 1 --timeline "$svg"
+for how in hostile=no-features-ok hostile=no-driver-ok hostile=used-id stall=4.1; do
+	rm -f "$svg" "$trace"
+	run load "$example" "sim:$how" --timeout 0.5 --timeline "$svg"
 	draws "timeline_of_$how"
+	run load "$example" "sim:$how,cvq-size=4" --timeout 0.5 --timeline "$trace"
+	follows "trace_of_$how"
 done
 rm -f "$trace"
 fails 7 '' no_timeline_of_what_never_began load "$work/none.json" sim \
