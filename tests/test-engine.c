@@ -768,6 +768,26 @@ static void deadline_is_one_for_the_whole(void **state)
 	done(&w);
 }
 
+/* The report's kicks keep to one a ring-full; the warning tells of the other. */
+static void a_silent_second_is_answered_by_one_more_kick(void **state)
+{
+	struct world w;
+	uint64_t began;
+	(void)state;
+
+	setup(&w, full, "sim:stall=1.1", 8);
+	began = vdpr_now();
+	w.opts.deadline = began + 2300000000; /* two silent seconds */
+	run(&w);
+	assert_int_equal(w.ret, -ETIME);
+	assert_int_equal(w.report->warnings.count, 1);
+	assert_string_equal(w.report->warnings.reason[0].text,
+			    "no answer for a second: kicked once more");
+	assert_int_equal(w.report->kicks, 1);
+	assert_undone(&w);
+	done(&w);
+}
+
 static void the_same_handle_restores_again_and_again(void **state)
 {
 	struct world w;
@@ -877,6 +897,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_can_be_turned_into_a_warning),
 		cmocka_unit_test(cancel_ends_in_a_reset_device),
 		cmocka_unit_test(deadline_is_one_for_the_whole),
+		cmocka_unit_test(a_silent_second_is_answered_by_one_more_kick),
 		cmocka_unit_test(the_same_handle_restores_again_and_again),
 		cmocka_unit_test(any_call_may_fail),
 		cmocka_unit_test(a_reset_that_fails_leaves_it_to_the_close),
