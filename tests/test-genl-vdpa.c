@@ -899,7 +899,7 @@ static void attributes_that_are_not_known_are_skipped(void **state)
 	(void)state;
 	p->data = realloc(p->data, p->len + 8);
 	assert_non_null(p->data);
-	attr = (void *)(p->data + p->len);
+	attr = memset(p->data + p->len, 0, 8);
 	*attr = (struct nlattr){ .nla_len = 8, .nla_type = 99 };
 	p->len += 8;
 	header(p)->nlmsg_len = (uint32_t)p->len;

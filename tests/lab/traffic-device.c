@@ -69,6 +69,8 @@ static void init_rings(void)
 		ring->desc = (void *)at;
 		ring->avail = (void *)(at + AVAIL_AT);
 		ring->used = (void *)(at + USED_AT);
+		ring->num = i == CVQ ? CVQ_NUM : RING_NUM;
+		ring->posted_wrap = ring->seen_wrap = true;
 		ring->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		ring->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		need(ring->kick >= 0 && ring->call >= 0, "eventfd");
@@ -82,24 +84,124 @@ void kick(const struct ring *ring)
 	need(write(ring->kick, &one, sizeof(one)) == sizeof(one), "kick");
 }
 
-void post(struct ring *ring, unsigned int num, uint16_t head)
+static void post_split(struct ring *ring, uint16_t id, const struct part *part,
+		       int count)
 {
-	ring->avail->ring[ring->posted++ % num] = head;
+	for (int i = 0; i < count; i++) {
+		struct vring_desc *desc = &ring->desc[id + i];
+
+		desc->addr = part[i].iova;
+		desc->len = part[i].len;
+		desc->flags = (part[i].write ? VRING_DESC_F_WRITE : 0) |
+			      (i + 1 < count ? VRING_DESC_F_NEXT : 0);
+		desc->next = (uint16_t)(id + i + 1);
+	}
+	ring->avail->ring[ring->posted++ % ring->num] = id;
 	__atomic_store_n(&ring->avail->idx, ring->posted, __ATOMIC_RELEASE);
 }
 
-/* One descriptor, one buffer, for good. */
+static uint16_t avail_flags(bool wrap)
+{
+	return (uint16_t)(1u << (wrap ? VRING_PACKED_DESC_F_AVAIL
+				      : VRING_PACKED_DESC_F_USED));
+}
+
+static void step(const struct ring *ring, uint16_t *place, bool *wrap)
+{
+	if (++*place < ring->num)
+		return;
+	*place = 0;
+	*wrap = !*wrap;
+}
+
+/* The flags of the first are written last: they show the whole chain. */
+static void post_packed(struct ring *ring, uint16_t id, const struct part *part,
+			int count)
+{
+	struct vring_packed_desc *head = &ring->packed[ring->posted];
+	uint16_t head_flags = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct vring_packed_desc *desc = &ring->packed[ring->posted];
+		uint16_t flags = avail_flags(ring->posted_wrap);
+
+		flags |= part[i].write ? VRING_DESC_F_WRITE : 0;
+		flags |= i + 1 < count ? VRING_DESC_F_NEXT : 0;
+		desc->addr = part[i].iova;
+		desc->len = part[i].len;
+		desc->id = id;
+		if (desc == head)
+			head_flags = flags;
+		else
+			desc->flags = flags;
+		step(ring, &ring->posted, &ring->posted_wrap);
+	}
+	__atomic_store_n(&head->flags, head_flags, __ATOMIC_RELEASE);
+}
+
+void post(struct ring *ring, uint16_t id, const struct part *part, int count)
+{
+	if (dev.packed)
+		post_packed(ring, id, part, count);
+	else
+		post_split(ring, id, part, count);
+}
+
+static bool take_split(struct ring *ring, uint16_t *id, uint32_t *len)
+{
+	uint16_t end = __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
+	const struct vring_used_elem *elem;
+
+	if (ring->seen == end)
+		return false;
+	need((uint16_t)(end - ring->seen) <= ring->num, "used index runs away");
+	elem = &ring->used->ring[ring->seen++ % ring->num];
+	need(elem->id < ring->num, "bad used element");
+	*id = (uint16_t)elem->id;
+	*len = elem->len;
+	return true;
+}
+
+static bool take_packed(struct ring *ring, int count, uint16_t *id,
+			uint32_t *len)
+{
+	const struct vring_packed_desc *desc = &ring->packed[ring->seen];
+	uint16_t flags = __atomic_load_n(&desc->flags, __ATOMIC_ACQUIRE);
+	bool avail = flags & 1u << VRING_PACKED_DESC_F_AVAIL;
+	bool used = flags & 1u << VRING_PACKED_DESC_F_USED;
+
+	if (avail != used || used != ring->seen_wrap)
+		return false;
+	need(desc->id < ring->num, "bad used descriptor");
+	*id = desc->id;
+	*len = desc->len;
+	while (count--)
+		step(ring, &ring->seen, &ring->seen_wrap);
+	return true;
+}
+
+bool take(struct ring *ring, int count, uint16_t *id, uint32_t *len)
+{
+	return dev.packed ? take_packed(ring, count, id, len)
+			  : take_split(ring, id, len);
+}
+
+struct part receive_buffer(int pair, uint16_t id)
+{
+	return (struct part){
+		.iova = AREA_IOVA + BUFFERS_AT +
+			((uint64_t)pair * RING_NUM + id) * BUFFER_LEN,
+		.len = BUFFER_LEN,
+		.write = true,
+	};
+}
+
 static void fill_receive_ring(int pair)
 {
-	struct ring *ring = &dev.ring[2 * pair];
+	for (uint16_t i = 0; i < RING_NUM; i++) {
+		const struct part part = receive_buffer(pair, i);
 
-	for (int i = 0; i < RING_NUM; i++) {
-		ring->desc[i].addr =
-			AREA_IOVA + BUFFERS_AT +
-			(uint64_t)(pair * RING_NUM + i) * BUFFER_LEN;
-		ring->desc[i].len = BUFFER_LEN;
-		ring->desc[i].flags = VRING_DESC_F_WRITE;
-		post(ring, RING_NUM, (uint16_t)i);
+		post(&dev.ring[2 * pair], i, &part, 1);
 	}
 }
 
@@ -131,6 +233,8 @@ struct vdpr_vring data_ring(uint32_t index)
 
 	vring.index = index;
 	vring.num = RING_NUM;
+	/* Packed: both places 0, both wrap counters 1. */
+	vring.base = dev.packed ? 0x80008000 : 0;
 	vring.desc = at;
 	vring.driver = at + AVAIL_AT;
 	vring.device = at + USED_AT;

@@ -22,7 +22,7 @@ static void set_ring(uint32_t index)
 	const struct vdpr_vring at = data_ring(index);
 	struct vhost_vring_state num = {
 		.index = index,
-		.num = index == CVQ ? CVQ_NUM : RING_NUM,
+		.num = dev.ring[index].num,
 	};
 	struct vhost_vring_addr addr = {
 		.index = index,
@@ -45,7 +45,13 @@ static void set_ring(uint32_t index)
 /* Sends one command and waits for the answer. */
 static void command(const struct vdpr_command *cmd)
 {
+	const struct part parts[] = {
+		{ AREA_IOVA + COMMAND_AT, (uint32_t)cmd->data_len + 2, false },
+		{ AREA_IOVA + COMMAND_AT + COMMAND_LEN - 1, 1, true },
+	};
 	struct ring *ring = &dev.ring[CVQ];
+	uint16_t id;
+	uint32_t len;
 	uint8_t *out = dev.area + COMMAND_AT;
 	uint8_t *ack = out + COMMAND_LEN - 1;
 	double until = now() + 10;
@@ -56,17 +62,9 @@ static void command(const struct vdpr_command *cmd)
 	if (cmd->data_len)
 		memcpy(out + 2, cmd->data, cmd->data_len);
 	*ack = 0xff;
-	ring->desc[0].addr = AREA_IOVA + COMMAND_AT;
-	ring->desc[0].len = (uint32_t)cmd->data_len + 2;
-	ring->desc[0].flags = VRING_DESC_F_NEXT;
-	ring->desc[0].next = 1;
-	ring->desc[1].addr = AREA_IOVA + COMMAND_AT + COMMAND_LEN - 1;
-	ring->desc[1].len = 1;
-	ring->desc[1].flags = VRING_DESC_F_WRITE;
-	post(ring, CVQ_NUM, 0);
+	post(ring, 0, parts, 2);
 	kick(ring);
-	while (__atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE) !=
-	       ring->posted) {
+	while (!take(ring, 2, &id, &len)) {
 		need(now() < until, "no answer to a command");
 		usleep(50);
 	}

@@ -131,24 +131,19 @@ static void judge(const struct rss_model *rss, int queue, const uint8_t *frame,
 static bool drain(const struct rss_model *rss, int pair)
 {
 	struct ring *ring = &dev.ring[2 * pair];
-	uint16_t end = __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE);
-	bool any = ring->seen != end;
+	uint32_t len;
+	uint16_t id;
+	int count = 0;
 
-	need((uint16_t)(end - ring->seen) <= RING_NUM, "used index runs away");
-	while (ring->seen != end) {
-		const struct vring_used_elem *elem =
-			&ring->used->ring[ring->seen++ % RING_NUM];
-		const uint8_t *buffer;
+	for (; count < RING_NUM && take(ring, 1, &id, &len); count++) {
+		const struct part part = receive_buffer(pair, id);
+		const uint8_t *buffer = dev.area + (part.iova - AREA_IOVA);
 
-		need(elem->id < RING_NUM && elem->len >= HEADER_LEN &&
-			     elem->len <= BUFFER_LEN,
-		     "bad used element");
-		buffer = dev.area + BUFFERS_AT +
-			 ((size_t)pair * RING_NUM + elem->id) * BUFFER_LEN;
-		judge(rss, pair, buffer + HEADER_LEN, elem->len - HEADER_LEN);
-		post(ring, RING_NUM, (uint16_t)elem->id);
+		need(len >= HEADER_LEN && len <= BUFFER_LEN, "bad used length");
+		judge(rss, pair, buffer + HEADER_LEN, len - HEADER_LEN);
+		post(ring, id, &part, 1);
 	}
-	return any;
+	return count > 0;
 }
 
 static void receive_some(const struct rss_model *rss)
@@ -186,8 +181,9 @@ static void receive(const struct rss_model *rss)
 
 static void report(double restore_ms)
 {
-	printf("{\"order\": \"%s\", \"frames\": %lu, \"strays\": %lu, ",
-	       opts.naive ? "naive" : "library", seen.frames, seen.strays);
+	printf("{\"order\": \"%s\", \"ring\": \"%s\", \"frames\": %lu, \"strays\": %lu, ",
+	       opts.naive ? "naive" : "library",
+	       dev.packed ? "packed" : "split", seen.frames, seen.strays);
 	if (seen.strays)
 		printf("\"first_stray\": {\"frame\": %lu, \"number\": %llu, "
 		       "\"queue\": %d, \"expected\": %d}, \"last_stray\": %lu, ",
@@ -268,6 +264,7 @@ static void await_go(void)
 int main(int argc, char **argv)
 {
 	struct vdpr_dev_fd_opts given = VDPR_INIT(struct vdpr_dev_fd_opts);
+	struct vdpr_features features;
 	struct vdpr_state *state;
 	struct vdpr_dev *handle;
 	struct vdpr_ctx *ctx;
@@ -280,6 +277,8 @@ int main(int argc, char **argv)
 	need(!rss_read(text, &rss), "rss section of the state");
 	need(!vdpr_ctx_new(&ctx), "vdpr_ctx_new");
 	library(ctx, vdpr_state_parse(ctx, text, strlen(text), &state));
+	need(!vdpr_state_features(state, &features), "features of the state");
+	dev.packed = features.word[0] >> VIRTIO_F_RING_PACKED & 1;
 	open_device(opts.device);
 	given.flags = VDPR_DEV_OWNED;
 	given.backend_features = dev.backend;

@@ -30,18 +30,31 @@ enum {
 
 #define AREA_IOVA 0x10000000ull
 
-/* A split ring, as the driver's side sees it. */
+/* A ring as the driver's side sees it, split or packed by dev.packed. */
 struct ring {
-	struct vring_desc *desc;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed;
+	};
 	struct vring_avail *avail;
 	struct vring_used *used;
-	uint16_t posted, seen;
+	uint16_t num;
+	uint16_t posted, seen; /* free running; packed: places in the ring */
+	bool posted_wrap, seen_wrap;
 	int kick, call;
+};
+
+/* A part of what is posted. */
+struct part {
+	uint64_t iova;
+	uint32_t len;
+	bool write; /* by the device */
 };
 
 struct traffic_dev {
 	int fd;
 	uint64_t backend; /* acknowledged backend features */
+	bool packed;	  /* the guest has negotiated packed rings */
 	uint8_t *area;
 	struct ring ring[RINGS];
 };
@@ -59,8 +72,16 @@ double now(void);
 /** open_device() - open, own, acknowledge, map: all but the restore itself. */
 void open_device(const char *path);
 
-/** post() - make a descriptor chain available in a ring of @num entries. */
-void post(struct ring *ring, unsigned int num, uint16_t head);
+/** post() - make a chain of parts available.
+ * @id: split: of the first descriptor, the others follow it; packed: given back.
+ */
+void post(struct ring *ring, uint16_t id, const struct part *part, int count);
+
+/** take() - the next that the device has used, of chains of @count parts. */
+bool take(struct ring *ring, int count, uint16_t *id, uint32_t *len);
+
+/** receive_buffer() - one of a pair's buffers, as it is posted. */
+struct part receive_buffer(int pair, uint16_t id);
 
 /** kick() - ring the doorbell. */
 void kick(const struct ring *ring);

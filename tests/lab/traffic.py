@@ -28,6 +28,7 @@ BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 KERNEL = os.environ.get("LAB_KERNEL", "6.12")
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 # MAC, CTRL_VQ, CTRL_RX, MQ, CTRL_MAC_ADDR, VERSION_1, ACCESS_PLATFORM, RSS
+PACKED = 1 << 34
 NEGOTIATED = 1 << 5 | 1 << 17 | 1 << 18 | 1 << 22 | 1 << 23 | 1 << 32 | 1 << 33 | 1 << 60
 MAC = "52:54:00:7a:ff:1c"
 FLOWS = 4096
@@ -38,14 +39,15 @@ EARLY = 1000  # frames sent to a device at reset before its restore begins
 STRAYS_WANTED = 100  # of the naive order
 
 
-def state(r, table_len):
+def state(r, table_len, packed):
     """A guest with four pairs whose table sends nearly everything to the last."""
+    negotiated = hex(NEGOTIATED | PACKED if packed else NEGOTIATED)
     table = [0, 1, 2] + [r.randrange(3) for _ in range(table_len // 32)]
     table += [3] * (table_len - len(table))
     r.shuffle(table)
     return json.dumps({
         "schema": "vdpa-restore/state", "version": 1, "compat": 1,
-        "features": {"offered": hex(NEGOTIATED), "negotiated": hex(NEGOTIATED)},
+        "features": {"offered": negotiated, "negotiated": negotiated},
         "config": {"mac": MAC, "max_virtqueue_pairs": 4, "rss_max_key_size": 40,
                    "rss_max_indirection_table_length": 128,
                    "supported_hash_types": ["ipv4", "tcpv4", "udpv4", "ipv6", "tcpv6", "udpv6"]},
@@ -207,6 +209,7 @@ def refuse_ebpf(vm):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="restores by the library, and as many naive (3)")
+    parser.add_argument("--packed", type=int, default=1, help="so many of these with packed rings (1)")
     parser.add_argument("--frames", type=int, default=12000, help="received at least in each run (12000)")
     parser.add_argument("--rate", type=int, default=6000, help="frames a second (6000)")
     given = parser.parse_args()
@@ -217,7 +220,7 @@ def main():
     traffic = os.path.join(BUILD, "tests/lab/traffic")
     if not os.path.exists(traffic):
         raise lab.LabError("%s is not there: make builds it" % traffic)
-    with lab.boot(nics=[lab.Nic()], sims=0, files=[traffic], limit=600) as vm:
+    with lab.boot(nics=[lab.Nic(packed=True)], sims=0, files=[traffic], limit=600) as vm:
         refuse_ebpf(vm)
         print("# booted in %.1f s" % vm.boot_seconds, flush=True)
         tap.check(vm.run(["traffic", "--selftest"]).code == 0, "traffic: the hash is that of the published vectors")
@@ -226,13 +229,17 @@ def main():
         sender.start()
         strays, frames = [0, 0], [0, 0]
         for number in range(given.rounds):
-            vm.put("/tmp/traffic.json", state(r, 128 if number % 2 else 64))
+            # The last rounds' rings are packed, receive rings and control queue alike.
+            packed = number >= given.rounds - given.packed
+            vm.put("/tmp/traffic.json", state(r, 128 if number % 2 else 64, packed))
             runs = [Run(vm, sender, order, given.frames) for order in ("library", "naive")]
             for index, run in enumerate(runs):
                 print("# %s; sent while it was restored: %d" % (run.line, run.during))
                 strays[index] += run.strays
                 frames[index] += run.frames
             judge(tap, *runs, wanted=min(given.frames, 10000))
+            tap.check({run.ring for run in runs} == {"packed" if packed else "split"},
+                      "traffic: the rings are what the guest negotiated")
         sender.stop()
         print("# sent: %d frames, %d of them to a full queue" % (sender.number, sender.full))
     print("1..%d" % tap.count)
