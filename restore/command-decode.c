@@ -94,20 +94,18 @@ static void settle_list(struct vdpr_ctx *ctx, struct vdpr_state *state,
 
 VDPR_DECODER(mac_table)
 {
-	struct vdpr_mac_list unicast = { 0 };
 	struct vdpr_mac_table_view view;
 
 	if (vdpr_mac_table_view(data, len, &view))
 		return -EINVAL;
-	if (vdpr_mac_list_set(&unicast, view.unicast, view.unicast_count))
+	/* Both or none. */
+	if (vdpr_mac_list_reserve(&state->unicast, view.unicast_count) ||
+	    vdpr_mac_list_reserve(&state->multicast, view.multicast_count))
 		return -ENOMEM;
-	if (vdpr_mac_list_set(&state->multicast, view.multicast,
-			      view.multicast_count)) {
-		vdpr_mac_list_clear(&unicast);
-		return -ENOMEM;
-	}
-	vdpr_mac_list_clear(&state->unicast);
-	state->unicast = unicast;
+	(void)vdpr_mac_list_set(&state->unicast, view.unicast,
+				view.unicast_count);
+	(void)vdpr_mac_list_set(&state->multicast, view.multicast,
+				view.multicast_count);
 	settle_list(ctx, state, &state->unicast, false);
 	settle_list(ctx, state, &state->multicast, true);
 	return 0;
@@ -212,36 +210,31 @@ static void set_key(struct vdpr_hash_key *key, const struct vdpr_rss_view *view)
 	memcpy(key->bytes, view->key, view->key_len);
 }
 
-static int copy_rss(struct vdpr_rss *rss, const struct vdpr_rss_view *view)
+/* There is room for the table. */
+static void set_rss(struct vdpr_rss *rss, const struct vdpr_rss_view *view)
 {
-	*rss = (struct vdpr_rss){
-		.hash_types = view->hash_types,
-		.unclassified_queue = view->unclassified_queue,
-		.max_tx_vq = view->max_tx_vq,
-		.table_len = view->table_len,
-	};
+	vdpr_rss_empty(rss);
+	rss->hash_types = view->hash_types;
+	rss->unclassified_queue = view->unclassified_queue;
+	rss->max_tx_vq = view->max_tx_vq;
+	rss->table_len = view->table_len;
 	set_key(&rss->key, view);
-	rss->table = calloc(view->table_len, sizeof(*rss->table));
-	if (!rss->table)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < view->table_len; i++)
 		rss->table[i] = vdpr_get_le16(view->table + 2 * (size_t)i);
-	return 0;
 }
 
 VDPR_DECODER(rss)
 {
 	struct vdpr_rss_view view;
 	char why[VDPR_WHY];
-	struct vdpr_rss rss;
 
 	if (vdpr_rss_view(data, len, &view))
 		return -EINVAL;
-	if (copy_rss(&rss, &view))
+	if (vdpr_rss_reserve(&state->rss, view.table_len))
 		return -ENOMEM;
-	set_pairs(ctx, state, rss.max_tx_vq);
-	vdpr_member_drop(state, VDPR_RSS, VDPR_KNOWN);
-	state->rss = rss;
+	set_pairs(ctx, state, view.max_tx_vq);
+	set_rss(&state->rss, &view);
+	state->member[VDPR_RSS] = VDPR_KNOWN;
 	if (vdpr_check_rss(state, &state->rss, why))
 		lose(ctx, state, VDPR_RSS, why);
 	vdpr_state_settle_hash(state);

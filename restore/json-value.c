@@ -87,6 +87,7 @@ static int read_mac_list(struct vdpr_json_reader *r,
 	vdpr_mac_list_clear(list);
 	list->addr = addr;
 	list->count = count;
+	list->cap = count;
 	for (const cJSON *c = item->child; c && !err; c = c->next) {
 		err = vdpr_json_mac(r, &here, c, addr[here.index]);
 		here.index++;
@@ -231,9 +232,11 @@ static int read_rss_table(struct vdpr_json_reader *r,
 			count, VDPR_TABLE_MAX);
 	free(rss->table);
 	rss->table_len = (uint32_t)count;
+	rss->table_cap = (uint32_t)count;
 	rss->table = calloc(count, sizeof(*rss->table));
 	if (!rss->table) {
-		rss->table_len = 0;
+		vdpr_rss_empty(rss);
+		rss->table_cap = 0;
 		return vdpr_fail_memory(r->ctx);
 	}
 	for (const cJSON *c = item->child; c && !err; c = c->next) {
@@ -383,6 +386,7 @@ static int read_coal_queues(struct vdpr_json_reader *r,
 		return vdpr_fail_memory(r->ctx);
 	state->coal_queues = queues;
 	state->n_coal_queues = count;
+	state->cap_coal_queues = count;
 	for (const cJSON *c = item->child; c; c = c->next) {
 		err = read_coal_queue(r, &here, c, &queues[here.index]);
 		if (err)

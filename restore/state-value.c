@@ -16,19 +16,27 @@ void vdpr_mac_list_clear(struct vdpr_mac_list *list)
 	*list = (struct vdpr_mac_list){ 0 };
 }
 
+int vdpr_mac_list_reserve(struct vdpr_mac_list *list, size_t count)
+{
+	void *addr;
+
+	if (count <= list->cap)
+		return 0;
+	addr = reallocarray(list->addr, count, sizeof(*list->addr));
+	if (!addr)
+		return -ENOMEM;
+	list->addr = addr;
+	list->cap = count;
+	return 0;
+}
+
 int vdpr_mac_list_set(struct vdpr_mac_list *list, const uint8_t *addr,
 		      size_t count)
 {
-	uint8_t(*copy)[6] = NULL;
-
-	if (count) {
-		copy = calloc(count, sizeof(*copy));
-		if (!copy)
-			return -ENOMEM;
-		memcpy(copy, addr, count * sizeof(*copy));
-	}
-	vdpr_mac_list_clear(list);
-	list->addr = copy;
+	if (vdpr_mac_list_reserve(list, count))
+		return -ENOMEM;
+	if (count)
+		memcpy(list->addr, addr, count * sizeof(*list->addr));
 	list->count = count;
 	return 0;
 }
@@ -49,6 +57,26 @@ void vdpr_rss_clear(struct vdpr_rss *rss)
 	*rss = (struct vdpr_rss){ 0 };
 }
 
+void vdpr_rss_empty(struct vdpr_rss *rss)
+{
+	*rss = (struct vdpr_rss){ .table = rss->table,
+				  .table_cap = rss->table_cap };
+}
+
+int vdpr_rss_reserve(struct vdpr_rss *rss, uint32_t table_len)
+{
+	uint16_t *table;
+
+	if (table_len <= rss->table_cap)
+		return 0;
+	table = reallocarray(rss->table, table_len, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	rss->table = table;
+	rss->table_cap = table_len;
+	return 0;
+}
+
 int vdpr_rss_copy(struct vdpr_rss *to, const struct vdpr_rss *from)
 {
 	uint16_t *table = NULL;
@@ -62,6 +90,7 @@ int vdpr_rss_copy(struct vdpr_rss *to, const struct vdpr_rss *from)
 	vdpr_rss_clear(to);
 	*to = *from;
 	to->table = table;
+	to->table_cap = from->table_len;
 	return 0;
 }
 
@@ -102,9 +131,12 @@ int vdpr_coal_queue_set(struct vdpr_state *state, uint16_t index,
 		queues[at].coal = *coal;
 		return 0;
 	}
-	queues = reallocarray(queues, n + 1, sizeof(*queues));
-	if (!queues)
-		return -ENOMEM;
+	if (n == state->cap_coal_queues) {
+		queues = reallocarray(queues, n + 1, sizeof(*queues));
+		if (!queues)
+			return -ENOMEM;
+		state->cap_coal_queues = n + 1;
+	}
 	memmove(queues + at + 1, queues + at, (n - at) * sizeof(*queues));
 	queues[at] = (struct vdpr_coal_queue){ index, *coal };
 	state->coal_queues = queues;
@@ -154,6 +186,7 @@ static int coal_queues_copy(struct vdpr_state *to,
 	free(to->coal_queues);
 	to->coal_queues = queues;
 	to->n_coal_queues = n;
+	to->cap_coal_queues = n;
 	return 0;
 }
 

@@ -149,12 +149,13 @@ void vdpr_member_drop(struct vdpr_state *state, enum vdpr_member m,
 		memset(state->vlan, 0, sizeof(state->vlan));
 		break;
 	case VDPR_RSS:
-		vdpr_rss_clear(&state->rss);
+		vdpr_rss_empty(&state->rss);
 		break;
 	case VDPR_COAL_QUEUES:
 		free(state->coal_queues);
 		state->coal_queues = NULL;
 		state->n_coal_queues = 0;
+		state->cap_coal_queues = 0;
 		break;
 	default:
 		break;
@@ -184,6 +185,7 @@ static void clear_state(struct vdpr_state *state)
 {
 	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++)
 		vdpr_member_drop(state, m, VDPR_ABSENT);
+	vdpr_rss_clear(&state->rss);
 	vdpr_captured_clear(state);
 	vdpr_origin_clear(state);
 	free(state->device.type);

@@ -69,8 +69,10 @@ extern const char *const vdpr_section_name[VDPR_SECTION_COUNT];
 #define VDPR_TABLE_MAX 65536
 #define VDPR_VLANS 4096
 
+/* Lists of a state keep their memory when they get shorter ("cap" entries): who
+ * follows a guest for months allocates nothing for what has been before. */
 struct vdpr_mac_list {
-	size_t count;
+	size_t count, cap;
 	uint8_t (*addr)[6]; /* in the order of the command */
 };
 
@@ -84,6 +86,7 @@ struct vdpr_rss {
 	uint16_t unclassified_queue;
 	uint16_t max_tx_vq;
 	uint32_t table_len; /* a power of two, 1..65536 */
+	uint32_t table_cap;
 	uint16_t *table;
 	struct vdpr_hash_key key;
 };
@@ -171,7 +174,7 @@ struct vdpr_state {
 	struct vdpr_hash_report hash_report;
 	uint64_t offloads;
 	struct vdpr_coal coal_rx, coal_tx;
-	size_t n_coal_queues; /* ascending by index */
+	size_t n_coal_queues, cap_coal_queues; /* ascending by index */
 	struct vdpr_coal_queue *coal_queues;
 
 	enum vdpr_presence announce; /* VDPR_ABSENT or VDPR_KNOWN */
@@ -240,7 +243,12 @@ void vdpr_state_unknown(const struct vdpr_state *state,
 /* Value helpers; each frees or replaces what was there. 0 or -ENOMEM. */
 int vdpr_mac_list_set(struct vdpr_mac_list *list, const uint8_t *addr,
 		      size_t count);
+/* Room for so many, what is in it kept: so that the next set cannot fail. */
+int vdpr_mac_list_reserve(struct vdpr_mac_list *list, size_t count);
 void vdpr_mac_list_clear(struct vdpr_mac_list *list);
+int vdpr_rss_reserve(struct vdpr_rss *rss, uint32_t table_len);
+/* Empty, but for the memory of the table. */
+void vdpr_rss_empty(struct vdpr_rss *rss);
 void vdpr_rss_clear(struct vdpr_rss *rss);
 int vdpr_rss_copy(struct vdpr_rss *to, const struct vdpr_rss *from);
 bool vdpr_rss_equal(const struct vdpr_rss *a, const struct vdpr_rss *b);
