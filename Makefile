@@ -134,8 +134,13 @@ $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 $(B)/tests/test-genl-vdpa: $(nl_obj)
 $(B)/tests/test-genl-vdpa: test_more = $(nl_obj) $(nl_libs)
 
+# Counts what the library allocates.
+wrap_alloc = $(foreach f,malloc calloc realloc reallocarray,-Wl,--wrap=$(f))
+$(B)/tests/test-shadow: ALL_LDFLAGS += $(wrap_alloc)
+
 # Programs that the lab runs on real devices, linked like the tests.
-test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults
+test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults \
+	$(B)/tests/bench/relay
 
 # Receives in the lab while a device is restored, and counts misplaced frames.
 traffic := $(B)/tests/lab/traffic

@@ -766,6 +766,10 @@ struct vdpr_iova_range {
 /* Where the device can SUSPEND and RESUME: stages 1 to 7 before the final state
  * is there, with no data queue enabled (vdpr_restore_begin() only). */
 #define VDPR_RESTORE_PREWARM (1u << 5)
+/* Room to relay the guest's commands after the restore (struct vdpr_shadow): about
+ * 160 KiB of memory that the device can reach; SUSPEND and RESUME are acknowledged
+ * where they are offered. */
+#define VDPR_RESTORE_SHADOW (1u << 6)
 
 /*
  * Who chooses the IOVAs of what the library maps for itself: the caller, where it
@@ -1012,6 +1016,199 @@ VDPR_API void vdpr_report_free(struct vdpr_report *report);
  */
 VDPR_API int vdpr_report_cvq_iova(const struct vdpr_report *report,
 				  uint32_t *asid, struct vdpr_iova_range *out);
+
+/* ------------------------------------------ the shadow control virtqueue */
+
+/*
+ * After a restore the device's control virtqueue belongs to the library, and
+ * the guest's commands reach the device through it: each is read once from the
+ * guest's ring, checked, forwarded, its answer relayed whole, and recorded. So
+ * the state is known at any moment.
+ *
+ * Who does what, in this order:
+ *   the VMM      vdpr_shadow_new(), once a device
+ *   the VMM      restores a state with VDPR_RESTORE_SHADOW, from a file or, for
+ *                a guest that starts, that of a reset (vdpr_shadow_reset() and
+ *                vdpr_shadow_save())
+ *   the VMM      vdpr_shadow_start(): here is the guest's ring
+ *   the VMM      polls vdpr_shadow_fd(), calls vdpr_shadow_process()
+ *   the guest    resets its device (status 0): the VMM calls
+ *                vdpr_shadow_reset() before it lets the guest go on; with the
+ *                features that the driver then negotiates, it begins again at
+ *                the restore
+ * Between two of these steps nothing of the guest's ring is read or written.
+ *
+ * All functions of one shadow may be called from several threads at once, each
+ * with a context of its own. vdpr_shadow_save() waits for no command, and a
+ * command waits for a save no longer than it takes to copy the state.
+ */
+struct vdpr_shadow;
+
+/* The device may not write here; the guest's own buffers never are such. */
+#define VDPR_GUEST_READ_ONLY (1u << 0)
+
+/* A row of guest memory that this process has mapped. */
+struct vdpr_guest_region {
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	unsigned int flags; /* VDPR_GUEST_READ_ONLY */
+	uint64_t gpa;	    /* guest physical address of its first byte */
+	uint64_t len;	    /* bytes */
+	void *host;	    /* where it is mapped here */
+};
+
+/**
+ * vdpr_translate_fn - find guest memory.
+ * @data: the VMM's.
+ * @gpa: guest physical address.
+ * @len: in: bytes wanted, more than 0; out: how many of them lie at @host in one
+ *       row, at least 1. Left alone it says that all do.
+ * @write: the library is going to write there.
+ * @host: the address in this process; it must stay valid until the call of the
+ *        library that asked has returned, and those of the ring itself (they
+ *        are asked for by vdpr_shadow_start()) until vdpr_shadow_reset().
+ * Return: 0, or a negative value if any of the first @len bytes is not guest
+ * memory; for a ring that is the guest's fault.
+ *
+ * Called with a lock of the shadow held: it must not call the library.
+ */
+typedef int (*vdpr_translate_fn)(void *data, uint64_t gpa, size_t *len,
+				 bool write, void **host);
+
+struct vdpr_shadow_opts {
+	size_t size;		     /* of this struct: VDPR_INIT() */
+	unsigned int flags;	     /* 0 */
+	vdpr_translate_fn translate; /* or NULL, and then: */
+	void *translate_data;
+	const struct vdpr_guest_region *regions; /* copied */
+	size_t n_regions;
+};
+
+/** vdpr_shadow_new() - prepare to stand between a guest and its device.
+ * @dev: must outlive the shadow.
+ * @opts: where guest memory is.
+ * @out: freed with vdpr_shadow_free().
+ * Return: 0, -EINVAL (no memory is named, or a struct is smaller than this
+ * header's), or the errno of epoll_create1() or eventfd().
+ */
+VDPR_API int vdpr_shadow_new(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			     const struct vdpr_shadow_opts *opts,
+			     struct vdpr_shadow **out);
+
+/** vdpr_shadow_free() - let go of the guest's ring; the device runs on.
+ * @shadow: may be NULL.
+ */
+VDPR_API void vdpr_shadow_free(struct vdpr_shadow *shadow);
+
+/* The guest's control virtqueue. Addresses are guest physical. */
+struct vdpr_guest_ring_opts {
+	size_t size;	 /* of this struct: VDPR_INIT() */
+	uint32_t num;	 /* entries, 1..1024 */
+	uint32_t base;	 /* where to begin, as in struct vdpr_vring: 0 (packed
+				 * 0x80008000) for a ring that has not run */
+	uint64_t desc;	 /* descriptor table / ring */
+	uint64_t driver; /* avail ring / driver event suppression */
+	uint64_t device; /* used ring / device event suppression */
+	int kick_fd; /* eventfd that the guest's kick adds to; -1: none, then
+				 * every kick is a call of vdpr_shadow_process() */
+	int call_fd; /* eventfd that interrupts the guest; -1: none, then
+				 * VDPR_SHADOW_CALL says when to */
+};
+
+/** vdpr_shadow_start() - relay the guest's commands from now on.
+ * @state: what the device was restored with; copied, and recorded into from
+ *         here on. Its negotiated features decide the format of the ring.
+ * @ring: descriptors are duplicated, so the caller may close its own.
+ * Return: 0, -EBUSY (started already), -ENODATA (the device was not restored
+ * with VDPR_RESTORE_SHADOW, or has no control virtqueue), -EOPNOTSUPP (the caller
+ * runs that itself), -EINVAL or -EFAULT
+ * (the ring is of no valid size, base, alignment or memory: vdpr_ctx_error()),
+ * -EBADF (a descriptor).
+ */
+VDPR_API int vdpr_shadow_start(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
+			       const struct vdpr_state *state,
+			       const struct vdpr_guest_ring_opts *ring);
+
+/** vdpr_shadow_fd() - readable when vdpr_shadow_process() has something to do.
+ * Return: a descriptor for poll(), the same for the life of the shadow.
+ */
+VDPR_API int vdpr_shadow_fd(const struct vdpr_shadow *shadow);
+
+/* What vdpr_shadow_process() has to tell. */
+/* Interrupt the guest's control virtqueue (only without a call_fd). */
+#define VDPR_SHADOW_CALL (1u << 0)
+/* The guest broke its ring: show it DEVICE_NEEDS_RESET. Told once. */
+#define VDPR_SHADOW_GUEST_BROKEN (1u << 1)
+/* The device answered wrongly: show the guest DEVICE_NEEDS_RESET. Told once. */
+#define VDPR_SHADOW_DEVICE_BROKEN (1u << 2)
+/* The guest has acknowledged vdpr_shadow_announce(): clear ANNOUNCE in its
+ * config. */
+#define VDPR_SHADOW_ANNOUNCED (1u << 3)
+
+/** vdpr_shadow_process() - relay what there is to relay; never waits.
+ * @events: VDPR_SHADOW_* that happened in this call; may be NULL. Written on
+ *          failure too.
+ *
+ * At most 256 commands are taken in a call; if there are more, vdpr_shadow_fd()
+ * stays readable. Allocates no memory but where a command makes the state
+ * larger than it ever was, or something is to be said in @ctx.
+ * Return: 0, -EPROTO (the guest broke its ring, now or earlier: nothing of it is
+ * read or written until vdpr_shadow_reset(); the device, and what it is still
+ * doing, are not affected), -EIO (the same of the device; VDPR_CAUSE_DEVICE), or
+ * the errno of a kick.
+ */
+VDPR_API int vdpr_shadow_process(struct vdpr_ctx *ctx,
+				 struct vdpr_shadow *shadow,
+				 unsigned int *events);
+
+/** vdpr_shadow_save() - the recorded state at this moment.
+ * @out: a copy, freed with vdpr_state_free(). Its "vrings" have the guest's
+ *       control ring, with the base behind the last command that was answered;
+ *       after vdpr_shadow_quiesce() the data rings, too.
+ *
+ * What the guest has seen acknowledged is in it. A command that is being
+ * relayed meanwhile is either in it or before the base.
+ * Return: 0, -ENODATA (neither started nor reset yet).
+ */
+VDPR_API int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
+			      struct vdpr_state **out);
+
+/** vdpr_shadow_reset() - the guest has reset its device, or loads a driver.
+ * @features: what the driver negotiated; NULL: nothing yet.
+ *
+ * The guest's ring is let go and the device reset (SET_STATUS(0)) if it is not
+ * at reset, so once this has returned nothing of guest memory is written any
+ * more. What was recorded is dropped: the state is now that of a device right
+ * after reset. Call it with NULL when the guest writes 0 to its status and again
+ * with the features when the driver has negotiated them; vdpr_shadow_save() then
+ * gives the state to restore before vdpr_shadow_start().
+ * Return: 0, or the errno of an ioctl.
+ */
+VDPR_API int vdpr_shadow_reset(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
+			       const struct vdpr_features *features);
+
+/** vdpr_shadow_announce() - have the guest announce itself (virtio 1.3, 5.1.6.5.4).
+ *
+ * To show VIRTIO_NET_S_ANNOUNCE in the guest's config and interrupt it is the
+ * VMM's. The guest's ANNOUNCE_ACK is then answered by the library and not
+ * forwarded, for the device knows of no announcement; one that the library
+ * did not raise is forwarded. A state with announce.pending true needs no call.
+ * Return: 0, -ENOTSUP (GUEST_ANNOUNCE was not negotiated), -ENODATA.
+ */
+VDPR_API int vdpr_shadow_announce(struct vdpr_ctx *ctx,
+				  struct vdpr_shadow *shadow);
+
+struct vdpr_shadow_counts {
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	uint64_t forwarded; /* commands given to the device */
+	uint64_t answered;  /* by the device */
+	uint64_t refused;   /* of those, with another ack than OK */
+	uint64_t own;	    /* answered by the library alone */
+	uint64_t kicks, calls;
+};
+
+/** vdpr_shadow_count() - what was relayed since vdpr_shadow_new(). */
+VDPR_API void vdpr_shadow_count(struct vdpr_shadow *shadow,
+				struct vdpr_shadow_counts *out);
 
 #ifdef __cplusplus
 }

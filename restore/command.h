@@ -46,6 +46,13 @@ const struct vdpr_command_info *vdpr_command_row(size_t i);
 bool vdpr_command_allowed(const struct vdpr_command_info *info,
 			  const struct vdpr_features *negotiated);
 
+/* What a class' commands set is unknown from here on. */
+void vdpr_observe_lost(struct vdpr_state *state, uint8_t ctrl_class);
+
+/* vdpr_observe() of a command of ours, whole. */
+int vdpr_observe_whole(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		       const struct vdpr_command *c);
+
 /* A caller's command as ours: a struct that is shorter than ours lacks members,
  * which read as zero, and a NULL pointer holds no bytes. */
 static inline struct vdpr_command

@@ -32,6 +32,12 @@ int vdpr_cvq_new(struct vdpr_cvq **out)
 	return 0;
 }
 
+/* Sizes of the room to relay, each a multiple of a cache line. */
+static const size_t relay_out_len =
+	(size_t)VDPR_RELAY_SHORT * VDPR_RELAY_SHORT_OUT + VDPR_RELAY_LONG_OUT;
+static const size_t relay_in_len =
+	(size_t)VDPR_RELAY_SHORT * VDPR_RELAY_SHORT_IN + VDPR_RELAY_LONG_IN;
+
 static struct vdpr_cvq_room room_of(const struct vdpr_cvq_slot *slot,
 				    size_t n_slots)
 {
@@ -48,7 +54,7 @@ static struct vdpr_cvq_room room_of(const struct vdpr_cvq_slot *slot,
 
 int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots,
-		    const struct vdpr_cvq_room *spare)
+		    const struct vdpr_cvq_room *spare, bool relay)
 {
 	const struct vdpr_ring_ops *ops = format->ops;
 	size_t out_at = vdpr_align_up(ops->ro_size(num, format->indirect), 16);
@@ -61,7 +67,12 @@ int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 		room.out += spare->out;
 		room.in += spare->in;
 	}
-	ret = vdpr_mem_alloc(&cvq->mem, out_at + room.out, in_at + room.in);
+	/* Behind the restore's own, so that without it nothing moves. */
+	room.out = vdpr_align_up(room.out, 64);
+	room.in = vdpr_align_up(room.in, 64);
+	ret = vdpr_mem_alloc(&cvq->mem,
+			     out_at + room.out + (relay ? relay_out_len : 0),
+			     in_at + room.in + (relay ? relay_in_len : 0));
 	if (ret)
 		return ret;
 	cvq->num = num;
@@ -71,6 +82,9 @@ int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 	cvq->out = cvq->mem.base + out_at;
 	cvq->in = cvq->mem.base + cvq->mem.ro_len + in_at;
 	memset(cvq->in, VDPR_ACK_PENDING, answers);
+	if (relay)
+		cvq->relay = (struct vdpr_cvq_relay){ cvq->out + room.out,
+						      cvq->in + room.in };
 	return 0;
 }
 
@@ -210,4 +224,5 @@ void vdpr_dev_drop_cvq(struct vdpr_dev *dev)
 		cvq->data = VDPR_MEM_INIT;
 	vdpr_cvq_free(cvq);
 	dev->cvq = NULL;
+	dev->cvqs_dropped++;
 }

@@ -18,6 +18,33 @@ struct vdpr_cvq_room {
 };
 
 /*
+ * Room for the guest's commands after the restore, in the same memory: places
+ * for short ones, as many as are kept in flight, and behind them one for a long
+ * one. Places are used again, each only after its command has come back.
+ */
+#define VDPR_RELAY_SHORT 16	    /* places */
+#define VDPR_RELAY_SHORT_OUT 1024   /* class, command, payload */
+#define VDPR_RELAY_SHORT_IN 64	    /* the answer */
+#define VDPR_RELAY_LONG_OUT 0x10000 /* of the long one */
+#define VDPR_RELAY_LONG_IN 0x10000
+
+struct vdpr_cvq_relay {
+	uint8_t *out; /* NULL: there is no such room */
+	uint8_t *in;
+};
+
+/* Where a place begins; number VDPR_RELAY_SHORT is the long one. */
+static inline size_t vdpr_relay_out(unsigned int place)
+{
+	return (size_t)place * VDPR_RELAY_SHORT_OUT;
+}
+
+static inline size_t vdpr_relay_in(unsigned int place)
+{
+	return (size_t)place * VDPR_RELAY_SHORT_IN;
+}
+
+/*
  * Everything that one restore gave to the device, so that it can be taken back
  * as a whole. All commands and all answers have a place of their own for the
  * whole run: nothing is reused, so nothing that a device does late can be taken
@@ -33,7 +60,8 @@ struct vdpr_cvq {
 	uint8_t *out;		   /* commands */
 	uint8_t *in;		   /* answers, 0xff until the device writes */
 	struct vdpr_cvq_room room; /* bytes of both */
-	uint32_t index;		   /* of the virtqueue */
+	struct vdpr_cvq_relay relay;
+	uint32_t index; /* of the virtqueue */
 	int kick_fd, call_fd, config_fd;
 	void *doorbell;	  /* mapped page, or NULL: the kick eventfd */
 	bool notify_data; /* NOTIFICATION_DATA: what the doorbell is told */
@@ -54,11 +82,12 @@ int vdpr_cvq_new(struct vdpr_cvq **out);
 /* vdpr_cvq_layout() - allocate for @num entries and what the slots ask for.
  * @slot: @n_slots, each behind the one before, owned by @cvq on success.
  * @spare: room for commands that may come in addition; NULL: none.
+ * @relay: and for the guest's commands afterwards.
  * Return: 0 or -errno.
  */
 int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 		    uint16_t num, struct vdpr_cvq_slot *slot, size_t n_slots,
-		    const struct vdpr_cvq_room *spare);
+		    const struct vdpr_cvq_room *spare, bool relay);
 
 /* vdpr_cvq_replace() - other slots in the same memory, while nothing is out.
  * @slot: @n_slots, owned by @cvq on success. The first @keep are those of before.

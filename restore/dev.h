@@ -45,6 +45,7 @@ struct vdpr_dev {
 	struct vdpr_cvq *cvq; /* memory of the last restore, freed by close */
 	/* The caller runs the control virtqueue: no request is ours. */
 	const struct vdpr_dev_hooks *control;
+	uint64_t cvqs_dropped; /* before cvq: so that nobody uses an old one */
 };
 
 #define VDPR_KERNEL(a, b) ((unsigned int)(a) << 16 | (unsigned int)(b) << 8)

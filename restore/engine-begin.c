@@ -11,7 +11,7 @@
 static const unsigned int known_flags =
 	VDPR_RESTORE_ASSUME_ENABLE | VDPR_RESTORE_UNKNOWN_DEFAULT |
 	VDPR_RESTORE_STRICT_FEATURES | VDPR_RESTORE_EMPTY_RINGS |
-	VDPR_RESTORE_DOORBELL | VDPR_RESTORE_PREWARM;
+	VDPR_RESTORE_DOORBELL | VDPR_RESTORE_PREWARM | VDPR_RESTORE_SHADOW;
 
 int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
 		     struct vdpr_vring **out)

@@ -34,7 +34,7 @@ static const struct {
 	  VDPR_SECTION_COALESCING },
 };
 
-static void forget_class(struct vdpr_state *state, uint8_t ctrl_class)
+void vdpr_observe_lost(struct vdpr_state *state, uint8_t ctrl_class)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(class_sections); i++) {
 		if (class_sections[i].ctrl_class != ctrl_class)
@@ -63,7 +63,7 @@ static void observe_unknown(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		 "observe: class %u command %u: accepted by the device, but "
 		 "not known here: what it sets is unknown from here on",
 		 c->ctrl_class, c->command);
-	forget_class(state, c->ctrl_class);
+	vdpr_observe_lost(state, c->ctrl_class);
 }
 
 static void observe_uninvited(struct vdpr_ctx *ctx, struct vdpr_state *state,
@@ -75,7 +75,7 @@ static void observe_uninvited(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		 info->name);
 	doubt_steering(state, info->ctrl_class);
 	if (info->ctrl_class >= VDPR_CLASS_FIRST_FOREIGN && info->decode)
-		forget_class(state, info->ctrl_class);
+		vdpr_observe_lost(state, info->ctrl_class);
 }
 
 static int observe_accepted(struct vdpr_ctx *ctx, struct vdpr_state *state,
@@ -102,24 +102,31 @@ int vdpr_observe(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		 const struct vdpr_command *command)
 {
 	const struct vdpr_command c = vdpr_command_read(command);
+
+	return vdpr_observe_whole(ctx, state, &c);
+}
+
+int vdpr_observe_whole(struct vdpr_ctx *ctx, struct vdpr_state *state,
+		       const struct vdpr_command *c)
+{
 	const struct vdpr_command_info *info =
-		vdpr_command_find(c.ctrl_class, c.command);
+		vdpr_command_find(c->ctrl_class, c->command);
 
 	if (!state->negotiated_known)
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EINVAL,
 				 "observe: the negotiated features are not "
 				 "known");
-	if (c.ack != VIRTIO_NET_OK) {
-		doubt_steering(state, c.ctrl_class);
+	if (c->ack != VIRTIO_NET_OK) {
+		doubt_steering(state, c->ctrl_class);
 		return 0;
 	}
 	if (!info) {
-		observe_unknown(ctx, state, &c);
+		observe_unknown(ctx, state, c);
 		return 0;
 	}
 	if (!vdpr_command_allowed(info, &state->negotiated)) {
 		observe_uninvited(ctx, state, info);
 		return 0;
 	}
-	return observe_accepted(ctx, state, info, &c);
+	return observe_accepted(ctx, state, info, c);
 }

@@ -208,7 +208,8 @@ int vdpr_step_backend(struct vdpr_run *run)
 	int ret;
 
 	run->touched = true;
-	if (run->warm)
+	/* Also to quiesce it later, and to come back. */
+	if (run->warm || run->opts.flags & VDPR_RESTORE_SHADOW)
 		wanted |= BIT_ULL(VHOST_BACKEND_F_SUSPEND) |
 			  BIT_ULL(VHOST_BACKEND_F_RESUME);
 	wanted &= run->info.backend_features;
@@ -530,7 +531,8 @@ static int fill_memory(struct vdpr_run *run)
 	if (run->dev->control)
 		run->cvq_num = 2;
 	ret = vdpr_cvq_layout(run->cvq, &format, run->cvq_num, slot, count,
-			      spare_room(run));
+			      spare_room(run),
+			      run->opts.flags & VDPR_RESTORE_SHADOW);
 	if (ret) {
 		free(slot);
 		return vdpr_run_call_failed(run, "memory for the CVQ", ret);

@@ -12,7 +12,7 @@ const char *vdpr_version(void)
 int vdpr_has_feature(const char *name)
 {
 	static const char *const features[] = { "load", "save", "observe",
-						"event" };
+						"event", "shadow-cvq" };
 
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
 		if (!strcmp(features[i], name))

@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_NAMES ?=
 
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz-*.c))
-fuzz_lib_src := tests/fuzz/fuzz.c tests/fuzz/ring.c
+fuzz_lib_src := tests/fuzz/fuzz.c tests/fuzz/ring.c tests/fake-cvq.c
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(B)/%)
 fuzz_lib_obj := $(fuzz_lib_src:%.c=$(B)/%.o)
 

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's memory: translation, and copies that race with the guest. */
+#include "restore/guest-mem.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool wraps(uint64_t gpa, uint64_t len)
+{
+	return len && gpa > UINT64_MAX - (len - 1);
+}
+
+/* One of the caller's regions, with the stride of the header that it was built
+ * with. */
+static int copy_region(struct vdpr_guest_region *to, const uint8_t *at,
+		       size_t stride)
+{
+	size_t size;
+
+	memcpy(&size, at, sizeof(size));
+	if (size != stride || size < sizeof(*to))
+		return -EINVAL;
+	memcpy(to, at, sizeof(*to));
+	return !to->host || !to->len || wraps(to->gpa, to->len) ? -EINVAL : 0;
+}
+
+int vdpr_guest_mem_init(struct vdpr_guest_mem *mem, vdpr_translate_fn translate,
+			void *data, const struct vdpr_guest_region *region,
+			size_t n)
+{
+	const uint8_t *at = (const uint8_t *)region;
+
+	*mem = (struct vdpr_guest_mem){ .translate = translate, .data = data };
+	if (translate)
+		return 0;
+	if (!n)
+		return -EINVAL;
+	mem->region = calloc(n, sizeof(*mem->region));
+	if (!mem->region)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++, at += region->size) {
+		int ret = copy_region(&mem->region[i], at, region->size);
+
+		if (ret) {
+			vdpr_guest_mem_free(mem);
+			return ret;
+		}
+	}
+	mem->n_regions = n;
+	if (mem->region->flags)
+		return 0;
+	mem->quick_gpa = mem->region->gpa;
+	mem->quick_len = mem->region->len;
+	mem->quick = mem->region->host;
+	return 0;
+}
+
+void vdpr_guest_mem_free(struct vdpr_guest_mem *mem)
+{
+	free(mem->region);
+	*mem = (struct vdpr_guest_mem){ 0 };
+}
+
+static void *find_region(const struct vdpr_guest_mem *mem, uint64_t gpa,
+			 size_t *len, bool write)
+{
+	for (size_t i = 0; i < mem->n_regions; i++) {
+		const struct vdpr_guest_region *r = &mem->region[i];
+		uint64_t offset = gpa - r->gpa;
+
+		/* An address below it wraps to an offset past its end. */
+		if (offset >= r->len)
+			continue;
+		if (write && r->flags & VDPR_GUEST_READ_ONLY)
+			return NULL;
+		if (*len > r->len - offset)
+			*len = (size_t)(r->len - offset);
+		return (uint8_t *)r->host + offset;
+	}
+	return NULL;
+}
+
+void *vdpr_guest_at(const struct vdpr_guest_mem *mem, uint64_t gpa, size_t *len,
+		    bool write)
+{
+	size_t wanted = *len;
+	void *host = NULL;
+
+	if (wraps(gpa, wanted))
+		return NULL;
+	if (!mem->translate)
+		return find_region(mem, gpa, len, write);
+	if (mem->translate(mem->data, gpa, len, write, &host) || !*len ||
+	    *len > wanted)
+		return NULL;
+	return host;
+}
+
+void *vdpr_guest_span(const struct vdpr_guest_mem *mem, uint64_t gpa,
+		      size_t len, bool write)
+{
+	size_t have = len;
+	void *host = vdpr_guest_at(mem, gpa, &have, write);
+
+	return have == len ? host : NULL;
+}
+
+/*
+ * Relaxed atomic loads and stores, eight bytes at a time where the guest's side
+ * is aligned: nothing is loaded twice, whatever the compiler would like, and the
+ * sanitizer for threads knows that the other side is meant to race.
+ */
+static void load_bytes(uint8_t *to, const uint8_t *from, size_t len)
+{
+	while (len && (uintptr_t)from % 8) {
+		*to++ = __atomic_load_n(from++, __ATOMIC_RELAXED);
+		len--;
+	}
+	for (; len >= 8; len -= 8, to += 8, from += 8) {
+		uint64_t word = __atomic_load_n(
+			(const uint64_t *)(const void *)from, __ATOMIC_RELAXED);
+
+		memcpy(to, &word, sizeof(word));
+	}
+	if (len & 4) {
+		uint32_t half = __atomic_load_n(
+			(const uint32_t *)(const void *)from, __ATOMIC_RELAXED);
+
+		memcpy(to, &half, sizeof(half));
+		to += 4;
+		from += 4;
+		len -= 4;
+	}
+	while (len--)
+		*to++ = __atomic_load_n(from++, __ATOMIC_RELAXED);
+}
+
+static void store_bytes(uint8_t *to, const uint8_t *from, size_t len)
+{
+	while (len && (uintptr_t)to % 8) {
+		__atomic_store_n(to++, *from++, __ATOMIC_RELAXED);
+		len--;
+	}
+	for (; len >= 8; len -= 8, to += 8, from += 8) {
+		uint64_t word;
+
+		memcpy(&word, from, sizeof(word));
+		__atomic_store_n((uint64_t *)(void *)to, word,
+				 __ATOMIC_RELAXED);
+	}
+	while (len--)
+		__atomic_store_n(to++, *from++, __ATOMIC_RELAXED);
+}
+
+int vdpr_guest_read(const struct vdpr_guest_mem *mem, uint64_t gpa, void *to,
+		    size_t len)
+{
+	const uint8_t *quick = vdpr_guest_quick(mem, gpa, len);
+	uint8_t *at = to;
+
+	if (quick) {
+		load_bytes(to, quick, len);
+		return 0;
+	}
+	while (len) {
+		size_t n = len;
+		const uint8_t *host = vdpr_guest_at(mem, gpa, &n, false);
+
+		if (!host)
+			return -EFAULT;
+		load_bytes(at, host, n);
+		at += n;
+		gpa += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
+		       const uint8_t *from, size_t len)
+{
+	uint8_t *quick = vdpr_guest_quick(mem, gpa, len);
+
+	if (quick) {
+		store_bytes(quick, from, len);
+		return 0;
+	}
+	while (len) {
+		size_t n = len;
+		uint8_t *host = vdpr_guest_at(mem, gpa, &n, true);
+
+		if (!host)
+			return -EFAULT;
+		store_bytes(host, from, n);
+		from += n;
+		gpa += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int vdpr_guest_gather(const struct vdpr_guest_mem *mem,
+		      const struct vdpr_guest_piece *piece, void *to,
+		      size_t len)
+{
+	const uint8_t *quick = piece->len < len
+				       ? NULL
+				       : vdpr_guest_quick(mem, piece->gpa, len);
+	uint8_t *at = to;
+
+	if (quick) {
+		load_bytes(to, quick, len);
+		return 0;
+	}
+	for (; len; piece++) {
+		size_t n = piece->len < len ? piece->len : len;
+		int ret = vdpr_guest_read(mem, piece->gpa, at, n);
+
+		if (ret)
+			return ret;
+		at += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int vdpr_guest_scatter(const struct vdpr_guest_mem *mem,
+		       const struct vdpr_guest_piece *piece, size_t n,
+		       const void *from, size_t len)
+{
+	const uint8_t *at = from;
+
+	if (n && len <= piece->len)
+		return write_piece(mem, piece->gpa, from, len);
+	for (size_t i = 0; len && i < n; i++) {
+		size_t part = piece[i].len < len ? piece[i].len : len;
+		int ret = write_piece(mem, piece[i].gpa, at, part);
+
+		if (ret)
+			return ret;
+		at += part;
+		len -= part;
+	}
+	return len ? -EMSGSIZE : 0;
+}
+
+bool vdpr_guest_is_writable(const struct vdpr_guest_mem *mem,
+			    const struct vdpr_guest_piece *piece)
+{
+	uint64_t gpa = piece->gpa;
+	size_t left = piece->len;
+
+	if (vdpr_guest_quick(mem, gpa, left))
+		return true;
+	while (left) {
+		size_t n = left;
+
+		if (!vdpr_guest_at(mem, gpa, &n, true))
+			return false;
+		gpa += n;
+		left -= n;
+	}
+	return true;
+}
