@@ -1210,6 +1210,62 @@ struct vdpr_shadow_counts {
 VDPR_API void vdpr_shadow_count(struct vdpr_shadow *shadow,
 				struct vdpr_shadow_counts *out);
 
+/* The data rings may be other ones after vdpr_shadow_unquiesce(), or there will
+ * be none: a device that cannot be given a base may be stopped. */
+#define VDPR_QUIESCE_FRESH_RINGS (1u << 0)
+
+struct vdpr_quiesce_opts {
+	size_t size;	    /* of this struct: VDPR_INIT() */
+	unsigned int flags; /* VDPR_QUIESCE_* */
+	uint64_t deadline;  /* CLOCK_MONOTONIC, nanoseconds, for the commands
+				 * that are on their way; 0: 10 s from the call */
+	/* The data rings, as the restore got them; "base" of each is written. */
+	struct vdpr_vring *vrings;
+	size_t n_vrings;
+};
+
+/** vdpr_shadow_quiesce() - stop the device and take its whole state.
+ * @out: as vdpr_shadow_save(), with all rings.
+ *
+ * For the moment at which the guest's processors stand still. No further command
+ * is taken from the guest's ring; those that the device has are waited for. Then
+ * the device is suspended where it offers VHOST_BACKEND_F_SUSPEND, else reset.
+ * A base is what VHOST_GET_VRING_BASE says of a suspended device; where it does
+ * not (vp_vdpa) or the device was reset, it is the used index in guest memory,
+ * found by the shadow's translation of vring.device, and the state says
+ * "guest-used-index" as the origin of "vrings", else "device": buffers that the
+ * device had taken but not used are then processed again.
+ * Return: 0, -EALREADY, -ENODATA (not started), -ETIME (no answer by the
+ * deadline; VDPR_CAUSE_DEADLINE), -EPROTO, -EIO (as vdpr_shadow_process()),
+ * -EFAULT (a used index is not in guest memory), or with VDPR_CAUSE_REFUSED and
+ * the device running on as before: -EOPNOTSUPP, a packed ring without
+ * VHOST_GET_VRING_BASE, whose position guest memory does not tell, or a device
+ * that would have to be reset and takes no base (vp_vdpa, eni: facts of their
+ * drivers), so that its rings could not go on - unless
+ * VDPR_QUIESCE_FRESH_RINGS says that they need not.
+ */
+VDPR_API int vdpr_shadow_quiesce(struct vdpr_ctx *ctx,
+				 struct vdpr_shadow *shadow,
+				 const struct vdpr_quiesce_opts *opts,
+				 struct vdpr_state **out);
+
+/** vdpr_shadow_unquiesce() - the migration failed: the guest goes on here.
+ * @opts: as for the restore, with the data rings and the bases that
+ *        vdpr_shadow_quiesce() wrote (or fresh rings with initial ones).
+ *        VDPR_RESTORE_SHADOW is implied.
+ * @out: the report if the device had to be restored, else NULL; may be NULL.
+ *
+ * A suspended device that offers VHOST_BACKEND_F_RESUME is resumed, its control
+ * virtqueue enabled again (mlx5 forgets that in suspend) and each queue kicked.
+ * Any other is reset and restored to the recorded state.
+ * Return: 0, -EINVAL (not quiesced), or as vdpr_restore_run(): then the device
+ * is reset, and vdpr_shadow_unquiesce() may be tried again.
+ */
+VDPR_API int vdpr_shadow_unquiesce(struct vdpr_ctx *ctx,
+				   struct vdpr_shadow *shadow,
+				   const struct vdpr_restore_opts *opts,
+				   struct vdpr_report **out);
+
 #ifdef __cplusplus
 }
 #endif
