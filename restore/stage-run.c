@@ -142,10 +142,9 @@ int vdpr_run_judge(struct vdpr_run *run, size_t i, uint32_t len, uint64_t now)
 
 /* ------------------------------------------------------------ driving the ring */
 
-/* A quarter of the ring: a device that is awake is not kept waiting for half. */
-#define REFILL_AT(ring) (((ring)->capacity + 3u) / 4)
-
-#define TAKE_MAX (VDPR_RING_MAX / 4)
+/* Half of the ring: the device has the other half to do meanwhile. */
+#define REFILL_AT(ring) (((ring)->capacity + 1u) / 2)
+#define TAKE_MAX (VDPR_RING_MAX / 2)
 
 /* Takes what the device has used so far, at most as much as is worth a refill:
  * else a device as quick as we are would be followed to the ring's end. The clock

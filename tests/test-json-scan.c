@@ -173,7 +173,9 @@ static void hundred_thousand_keys_take_no_square_of_time(void **state)
 	assert_int_equal(vdpr_json_scan(text.data, text.len, 8, &fault),
 			 -EBADMSG);
 	assert_non_null(strstr(fault.why, "\"77\""));
-	assert_true(vdpr_now() - began < 20000000000u);
+	/* VDPR_SLOW: a tool that makes everything slow looks on. */
+	if (!getenv("VDPR_SLOW"))
+		assert_true(vdpr_now() - began < 20000000000u);
 	vdpr_buf_free(&text);
 }
 
