@@ -11,11 +11,15 @@
 /* What one read asks for: it stays in the processor's cache. */
 #define CHUNK (256u << 10)
 
+/* What a pipe's bytes lie in. Copied to where a page begins they come at several
+ * times the speed on some processors. */
+#define PAGE 4096u
+
 int vdpr_in_init(struct vdpr_in *in, struct vdpr_ctx *ctx,
 		 const struct vdpr_stream *source)
 {
 	*in = (struct vdpr_in){ .ctx = ctx, .source = source };
-	in->buf = malloc(VDPR_IN_SIZE);
+	in->buf = aligned_alloc(PAGE, VDPR_IN_SIZE);
 	return in->buf ? 0 : vdpr_fail_memory(ctx);
 }
 
@@ -100,9 +104,11 @@ static void fill(struct vdpr_in *in)
 size_t vdpr_in_peek(struct vdpr_in *in, size_t len, const uint8_t **p)
 {
 	if (in->start + len > VDPR_IN_SIZE || in->start == in->end) {
-		memmove(in->buf, in->buf + in->start, in->end - in->start);
-		in->end -= in->start;
-		in->start = 0;
+		size_t left = vdpr_in_left(in), to = -left % PAGE;
+
+		memmove(in->buf + to, in->buf + in->start, left);
+		in->start = to;
+		in->end = to + left;
 	}
 	while (vdpr_in_left(in) < len && !in->at_end)
 		fill(in);
