@@ -2,7 +2,8 @@
 # The lab's tests, or one line that says why they cannot run here.
 #
 # LAB=auto: where the lab cannot run, that is a skip; require: a failure; no: not
-# even tried. KERNELS: which kernels (default 6.12).
+# even tried. KERNELS: which kernels of the devices (default both); the guests of
+# streams.py run both in any case.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 LAB=${LAB:-auto}
@@ -22,7 +23,7 @@ cannot() {
 [ -c /dev/net/tun ] || cannot 'there is no /dev/net/tun'
 tests/deps.sh lab || cannot 'packages are missing and could not be installed'
 
-for kernel in ${KERNELS:-6.12 6.1}; do
+for kernel in 6.12 6.1; do
 	timeout 900 tests/lab/prepare "$kernel" ||
 		cannot "the machine's Linux $kernel could not be prepared"
 done
@@ -32,4 +33,6 @@ for kernel in ${KERNELS:-6.12 6.1}; do
 	LAB_KERNEL=$kernel timeout 900 tests/lab/check.py || status=1
 	LAB_KERNEL=$kernel timeout 300 tests/lab/traffic.py || status=1
 done
+echo "# QEMU's streams"
+timeout 900 tests/lab/streams.py || status=1
 exit $status

@@ -10,6 +10,7 @@ A Guest is a Machine of lab.py: run(), put(), qmp, qmp_path, console() are the s
 QEMU's own, so that a stream holds it as a real one does.
 """
 
+import functools
 import json
 import os
 import re
@@ -27,14 +28,20 @@ MMIO_BASE, MMIO_SIZE = 0xFEB00000, 512  # microvm's virtio-mmio windows
 NO_NEWER = "QEMU 10.0.2 could not be fetched"
 
 
+@functools.lru_cache(None)
+def newer_qemu():
+    """The folder of QEMU 10.0.2, or "". Asked for once: without a network that takes its time."""
+    answer = subprocess.run([PREPARE_QEMU], stdout=subprocess.PIPE, text=True, timeout=900, check=False)
+    return "" if answer.returncode else answer.stdout.strip()
+
+
 def qemu_program(version):
     """The program of that version, and what it must be told to find its own data."""
     if version == "7.2":
         return "qemu-system-x86_64", []
-    answer = subprocess.run([PREPARE_QEMU], stdout=subprocess.PIPE, text=True, timeout=900, check=False)
-    if answer.returncode:
+    folder = newer_qemu()
+    if not folder:
         raise lab.LabError(NO_NEWER)
-    folder = answer.stdout.strip()
     return folder + "/usr/bin/qemu-system-x86_64", ["-L", folder + "/usr/share/qemu"]
 
 
@@ -97,13 +104,14 @@ class Guest(lab.Machine):
     """
 
     TOOLS = ("ip", "bridge", "ethtool")
+    MODULES = ("8021q",)
     APPEND = "no_timer_check"
 
     def __init__(self, cards=None, qemu="7.2", machine="q35", options="", kernel="6.12", memory="160M", cpus=1,
                  qemu_args=(), modules=(), **more):
         self.machine, self.options = machine, options
         program, data = qemu_program(qemu)
-        modules = ["8021q"] + (["virtio_mmio_param"] if machine == "microvm" else []) + list(modules)
+        modules = (["virtio_mmio_param"] if machine == "microvm" else []) + list(modules)
         super().__init__(nics=[Card()] if cards is None else cards, sims=0, kernel=kernel, memory=memory, cpus=cpus,
                          qemu=program, qemu_args=data + list(qemu_args), modules=modules, **more)
 
@@ -148,9 +156,7 @@ class Guest(lab.Machine):
 
     def migrate(self, path, uri="exec:cat > %s", capabilities=(), timeout=120, **parameters):
         """Migrates the guest to a file; it stays stopped, and its devices can be asked."""
-        names = ["events", *capabilities]
-        self.qmp.execute("migrate-set-capabilities",
-                         capabilities=[{"capability": name, "state": True} for name in names])
+        self._capabilities(["events", *capabilities], True)
         self.qmp.execute("migrate-set-parameters", max_bandwidth=1 << 40, downtime_limit=60000, **parameters)
         self.qmp.events = [event for event in self.qmp.events if event["event"] != "MIGRATION"]
         self.qmp.execute("migrate", uri=uri % path)
@@ -164,7 +170,12 @@ class Guest(lab.Machine):
             if time.monotonic() > deadline:
                 raise outside.QmpError("QEMU does not end its migration")
             time.sleep(0.001)
+        self._capabilities(capabilities, False)
         return path
+
+    def _capabilities(self, names, state):
+        self.qmp.execute("migrate-set-capabilities",
+                         capabilities=[{"capability": name, "state": state} for name in names])
 
     def resume(self):
         self.qmp.execute("cont")
@@ -182,7 +193,7 @@ class Guest(lab.Machine):
         """What ip, bridge and ethtool print in the guest about a card, by the names of a state file."""
         script = "".join("echo '@@ %s'; %s 2>/dev/null\n" % pair for pair in self.FACTS.items())
         interface = self.interface(name)
-        out = self.run(re.sub(r"\bIF\b", interface, script), timeout=60).out
+        out = self.run(re.sub(r"\bIF\b", interface, script), timeout=200).out
         return printed(interface, dict(part.split("\n", 1) for part in out.split("@@ ")[1:]))
 
 
@@ -206,7 +217,7 @@ def printed_hash_types(said):
             types.add("%sv%s" % (flow[:3], flow[3]))
         elif "IP SA" in said[flow]:
             types.add("ipv" + flow[3])
-    return types
+    return sorted(types)
 
 
 def printed(interface, said):

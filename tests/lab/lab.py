@@ -344,6 +344,7 @@ class Machine:
     """
 
     TOOLS = ("vdpa", "ip", "bridge", "ethtool", "strace")
+    MODULES = ("vhost_vdpa",)
     APPEND = "intel_iommu=on no_timer_check"
 
     def __init__(self, nics=None, sims=1, sim_use_va=True, files=(), library_path=None, kernel=None, root="initramfs",
@@ -397,7 +398,7 @@ class Machine:
             for line in file:
                 name, _, files = line.partition(":")
                 needed[name] = files.split()
-        wanted = ["virtio_pci", "virtio_console", "vhost_vdpa"]
+        wanted = ["virtio_pci", "virtio_console", *self.MODULES]
         wanted += ["vdpa_sim", "vdpa_sim_net"] if self.sims else []
         wanted += ["vp_vdpa"] if any(nic.driver == "vp_vdpa" for nic in self.nics) else []
         wanted += ["9pnet_virtio", "9p"] if self.root == "9p" else []
