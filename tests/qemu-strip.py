@@ -10,7 +10,7 @@ Everything else is kept byte for byte. OUT is compressed if its name ends in .gz
 import gzip
 import sys
 
-START, PART, END, FULL, SUBSECTION, CONFIGURATION, FOOTER = 1, 2, 3, 4, 5, 7, 0x7E
+START, PART, END, FULL, SUBSECTION, CONFIGURATION, COMMAND, FOOTER = 1, 2, 3, 4, 5, 7, 8, 0x7E
 ZERO, MEM_SIZE, PAGE, EOS, CONTINUE = 0x02, 0x04, 0x08, 0x10, 0x20
 
 
@@ -66,8 +66,12 @@ class Stripper:
         self.keep(8)
         if self.data[self.at] == CONFIGURATION:
             self.configuration()
-        while self.data[self.at] in (START, PART, END):
+        while self.data[self.at] in (START, PART, END, COMMAND):
             kind = self.number(1)
+            if kind == COMMAND:  # 10.0 sends one before the last part
+                self.keep(2)
+                self.keep(self.number(2))
+                continue
             self.keep(4)
             if kind == START:
                 self.name()
