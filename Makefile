@@ -46,8 +46,8 @@ endif
 cjson_cflags = $(shell $(PKG_CONFIG) --cflags libcjson)
 cjson_libs = $(shell $(PKG_CONFIG) --libs libcjson)
 cmocka_libs = $(shell $(PKG_CONFIG) --libs cmocka)
-nl_cflags = $(shell $(PKG_CONFIG) --cflags libnl-genl-3.0)
-nl_libs = $(shell $(PKG_CONFIG) --libs libnl-genl-3.0)
+nl_cflags = $(shell $(PKG_CONFIG) --cflags libnl-genl-3.0 libmnl)
+nl_libs = $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libmnl)
 
 # -iquote, never -I: our netlink/ would shadow libnl's <netlink/*.h>.
 ALL_CPPFLAGS = -D_GNU_SOURCE -DVDPR_VERSION='"$(VERSION)"' -iquote . \
@@ -96,8 +96,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Only netlink/ and its test see libnl's headers; the library never does.
-$(nl_obj) $(B)/tests/test-genl-vdpa.o: ALL_CPPFLAGS += $(nl_cflags)
+# Only netlink/ and its tests see libnl's and libmnl's headers; the library never does.
+nl_tests := $(B)/tests/test-genl-vdpa $(B)/tests/test-netdev
+$(nl_obj) $(nl_tests:=.o): ALL_CPPFLAGS += $(nl_cflags)
 
 $(static_lib): $(lib_obj)
 	$(say) AR $@
@@ -131,8 +132,8 @@ $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(test_lib_obj) $(static_lib) \
 		$(cjson_libs) $(cmocka_libs) $(test_more)
 
-$(B)/tests/test-genl-vdpa: $(nl_obj)
-$(B)/tests/test-genl-vdpa: test_more = $(nl_obj) $(nl_libs)
+$(nl_tests): $(nl_obj)
+$(nl_tests): test_more = $(nl_obj) $(nl_libs)
 
 # Counts what the library allocates.
 wrap_alloc = $(foreach f,malloc calloc realloc reallocarray,-Wl,--wrap=$(f))

@@ -12,6 +12,7 @@
 #include <netlink/attr.h>
 #include <netlink/genl/genl.h>
 
+#include "netlink/list.h"
 #include "netlink/talk.h"
 #include "netlink/vdpa-uapi.h"
 
@@ -35,39 +36,14 @@ static struct nl_msg *new_message(uint16_t family, uint8_t command,
 	return msg;
 }
 
-static int take_family(void *data, struct nlmsghdr *answer,
-		       struct netlink_error *error)
-{
-	struct vdpa_nl *nl = data;
-
-	if (vdpa_parse_family(answer, &nl->family) == 0 &&
-	    nl->family > NLMSG_MIN_TYPE)
-		return 0;
-	return nltalk_fail(error, -EBADMSG, "vdpa netlink", "find",
-			   "a malformed answer");
-}
-
 static int find_family(struct vdpa_nl *nl, struct netlink_error *error)
 {
-	struct nltalk_request request = {
-		.object = "vdpa netlink",
-		.operation = "find",
-		.msg = new_message(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1),
-		.fn = take_family,
-		.data = nl,
-	};
-	int err;
+	int err = nltalk_family(&nl->talk, U_VDPA_GENL_NAME, "vdpa netlink",
+				&nl->family, error);
 
-	if (!request.msg || nla_put_string(request.msg, CTRL_ATTR_FAMILY_NAME,
-					   U_VDPA_GENL_NAME) < 0)
-		err = nltalk_fail(error, -ENOMEM, request.object,
-				  request.operation, NULL);
-	else
-		err = nltalk_run(&nl->talk, &request, error);
-	nlmsg_free(request.msg);
 	if (err == -ENOENT)
 		nltalk_fail(
-			error, err, request.object, request.operation,
+			error, err, "vdpa netlink", "find",
 			"this kernel has no vdpa module loaded, or this is not "
 			"the machine's first network namespace");
 	return err;
@@ -120,83 +96,29 @@ void vdpa_nl_close(struct vdpa_nl *nl)
 
 /* ------------------------------------------------------------------- lists */
 
-/* An array that grows while a dump is read. */
-struct list {
-	const char *object;
-	const char *operation;
-	int (*parse)(struct nlmsghdr *h, void *item);
-	size_t item_size;
-	size_t n, room;
-	char *items;
-};
-
-/* No machine has so many. */
-#define LIST_MAX 65536
-
-static int grow(struct list *list)
-{
-	size_t room = list->room ? 2 * list->room : 16;
-	char *items;
-
-	if (list->n < list->room)
-		return 0;
-	if (list->n >= LIST_MAX)
-		return -E2BIG;
-	items = realloc(list->items, room * list->item_size);
-	if (!items)
-		return -ENOMEM;
-	list->items = items;
-	list->room = room;
-	return 0;
-}
-
-static int add_item(void *data, struct nlmsghdr *answer,
-		    struct netlink_error *error)
-{
-	struct list *list = data;
-	int err = grow(list);
-
-	if (err)
-		return nltalk_fail(error, err, list->object, list->operation,
-				   NULL);
-	if (list->parse(answer, list->items + list->n * list->item_size) < 0)
-		return nltalk_fail(error, -EBADMSG, list->object,
-				   list->operation, "a malformed answer");
-	list->n++;
-	return 0;
-}
-
-static void forget_items(void *data)
-{
-	struct list *list = data;
-
-	list->n = 0;
-}
-
 /* Dumps into @list, whose items are the caller's on success. */
-static int dump(struct vdpa_nl *nl, uint8_t command, struct list *list,
+static int dump(struct vdpa_nl *nl, uint8_t command, struct nltalk_list *list,
 		struct netlink_error *error)
 {
+	struct nl_msg *msg =
+		new_message(nl->family, command, U_VDPA_GENL_VERSION);
 	struct nltalk_request request = {
 		.object = list->object,
 		.operation = list->operation,
-		.msg = new_message(nl->family, command, U_VDPA_GENL_VERSION),
+		.msg = msg ? nlmsg_hdr(msg) : NULL,
 		.dump = true,
-		.fn = add_item,
-		.restart = forget_items,
+		.fn = nltalk_list_add,
+		.restart = nltalk_list_restart,
 		.data = list,
 	};
 	int err;
 
-	if (!request.msg)
+	if (!msg)
 		return nltalk_fail(error, -ENOMEM, list->object,
 				   list->operation, NULL);
 	err = nltalk_run(&nl->talk, &request, error);
-	nlmsg_free(request.msg);
-	if (err || !list->n) {
-		free(list->items);
-		list->items = NULL;
-	}
+	nlmsg_free(msg);
+	nltalk_list_end(list, err);
 	return err;
 }
 
@@ -208,10 +130,10 @@ static int parse_mgmtdev(struct nlmsghdr *h, void *item)
 int vdpa_nl_mgmtdevs(struct vdpa_nl *nl, struct vdpa_mgmtdev **out, size_t *n,
 		     struct netlink_error *error)
 {
-	struct list list = { .object = "vdpa netlink",
-			     .operation = "list management devices",
-			     .parse = parse_mgmtdev,
-			     .item_size = sizeof(**out) };
+	struct nltalk_list list = { .object = "vdpa netlink",
+				    .operation = "list management devices",
+				    .parse = parse_mgmtdev,
+				    .item_size = sizeof(**out) };
 	int err = dump(nl, U_VDPA_CMD_MGMTDEV_GET, &list, error);
 
 	if (err)
@@ -229,10 +151,10 @@ static int parse_device(struct nlmsghdr *h, void *item)
 int vdpa_nl_devices(struct vdpa_nl *nl, struct vdpa_device **out, size_t *n,
 		    struct netlink_error *error)
 {
-	struct list list = { .object = "vdpa netlink",
-			     .operation = "list devices",
-			     .parse = parse_device,
-			     .item_size = sizeof(**out) };
+	struct nltalk_list list = { .object = "vdpa netlink",
+				    .operation = "list devices",
+				    .parse = parse_device,
+				    .item_size = sizeof(**out) };
 	int err = dump(nl, U_VDPA_CMD_DEV_GET, &list, error);
 
 	if (err)
@@ -247,6 +169,7 @@ int vdpa_nl_devices(struct vdpa_nl *nl, struct vdpa_device **out, size_t *n,
 /* A request about one device; attributes are added one by one. */
 struct ask {
 	struct vdpa_nl *nl;
+	struct nl_msg *msg;
 	struct nltalk_request request;
 	int (*parse)(struct nlmsghdr *h, void *out);
 	void *out;
@@ -257,7 +180,7 @@ static void ask_put(struct ask *ask, int attr, const void *data, size_t len)
 {
 	if (ask->err)
 		return;
-	if (nla_put(ask->request.msg, attr, (int)len, data) < 0)
+	if (nla_put(ask->msg, attr, (int)len, data) < 0)
 		ask->err = -ENOMEM;
 }
 
@@ -287,13 +210,11 @@ static struct ask ask_start(struct vdpa_nl *nl, uint8_t command,
 {
 	struct ask ask = {
 		.nl = nl,
-		.request = { .object = name,
-			     .operation = operation,
-			     .msg = new_message(nl->family, command,
-						U_VDPA_GENL_VERSION) },
+		.msg = new_message(nl->family, command, U_VDPA_GENL_VERSION),
+		.request = { .object = name, .operation = operation },
 	};
 
-	if (!ask.request.msg)
+	if (!ask.msg)
 		ask.err = -ENOMEM;
 	ask_put_name(&ask, U_VDPA_ATTR_DEV_NAME, name, VDPA_NAME_SIZE);
 	return ask;
@@ -306,6 +227,7 @@ static int ask_run(struct ask *ask, int (*parse)(struct nlmsghdr *, void *),
 {
 	int err = ask->err;
 
+	ask->request.msg = ask->msg ? nlmsg_hdr(ask->msg) : NULL;
 	ask->parse = parse;
 	ask->out = out;
 	ask->request.fn = parse ? take_one : NULL;
@@ -315,7 +237,7 @@ static int ask_run(struct ask *ask, int (*parse)(struct nlmsghdr *, void *),
 			    ask->request.operation, NULL);
 	else
 		err = nltalk_run(&ask->nl->talk, &ask->request, error);
-	nlmsg_free(ask->request.msg);
+	nlmsg_free(ask->msg);
 	return err;
 }
 

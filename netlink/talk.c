@@ -114,6 +114,10 @@ int nltalk_open(struct nltalk *talk, int protocol, unsigned int timeout_ms,
 			 sizeof(on));
 	(void)setsockopt(talk->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on,
 			 sizeof(on));
+	/* So that the kernel filters dumps by what is in their request. */
+	if (protocol == NETLINK_ROUTE)
+		(void)setsockopt(talk->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK,
+				 &on, sizeof(on));
 	talk->fd = relay_start(talk->fd, &talk->relay);
 	if (talk->fd < 0)
 		return nltalk_fail(error, talk->fd, "netlink", "open", NULL);
@@ -159,7 +163,7 @@ static uint64_t now_ms(void)
 static int send_request(struct nltalk *talk, const struct progress *p)
 {
 	const struct nltalk_request *r = p->request;
-	struct nlmsghdr *h = nlmsg_hdr(r->msg);
+	struct nlmsghdr *h = r->msg;
 	ssize_t n;
 
 	h->nlmsg_seq = ++talk->seq;

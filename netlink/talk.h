@@ -30,7 +30,7 @@ typedef int (*nltalk_fn)(void *data, struct nlmsghdr *answer,
 struct nltalk_request {
 	const char *object;    /* for messages: "vdpa0" */
 	const char *operation; /* "read configuration" */
-	struct nl_msg *msg;    /* sequence number and flags are set here */
+	struct nlmsghdr *msg;  /* sequence number and flags are set here */
 	bool dump;
 	nltalk_fn fn;		     /* NULL: only success or failure counts */
 	void (*restart)(void *data); /* a dump begins again: forget its parts */
@@ -50,6 +50,14 @@ int nltalk_from_fd(struct nltalk *talk, int fd, unsigned int timeout_ms,
 		   struct netlink_error *error);
 
 void nltalk_close(struct nltalk *talk);
+
+/* nltalk_family() - the number of a generic netlink family.
+ * @object: for messages.
+ * Return: 0, -ENOENT (this kernel, or this network namespace, does not have it),
+ * or as nltalk_run().
+ */
+int nltalk_family(struct nltalk *talk, const char *name, const char *object,
+		  uint16_t *out, struct netlink_error *error);
 
 /* nltalk_run() - send a request and go through all that is answered.
  *

@@ -8,7 +8,7 @@ packages() {
 	case $1 in
 	build)
 		echo gcc make pkg-config libc6-dev libcjson-dev libnl-3-dev \
-			libnl-genl-3-dev
+			libnl-genl-3-dev libmnl-dev
 		;;
 	test)
 		echo g++ libcmocka-dev python3 python3-jsonschema strace valgrind \

@@ -20,69 +20,11 @@
 #include "netlink/genl-vdpa.h"
 #include "netlink/relay.h"
 #include "netlink/vdpa-uapi.h"
+#include "tests/netlink-replay.h"
 
 #define TIMEOUT_MS 100
-#define PACKETS 8
 
 static const char *const kernels[] = { "6.1", "6.12" };
-
-/* ------------------------------------------------------------- recordings */
-
-struct packet {
-	unsigned char *data;
-	size_t len;
-};
-
-struct answer {
-	struct packet packet[PACKETS];
-	size_t n;
-};
-
-static struct packet unhex(const char *text)
-{
-	struct packet p = { .data = malloc(strlen(text) / 2 + 1) };
-	unsigned int byte;
-
-	assert_non_null(p.data);
-	for (; sscanf(text, "%2x", &byte) == 1; text += 2)
-		p.data[p.len++] = (unsigned char)byte;
-	return p;
-}
-
-/* What that kernel answered to the request of that name. */
-static struct answer recorded(const char *kernel, const char *name)
-{
-	char path[64], line[16384];
-	struct answer a = { .n = 0 };
-	bool here = false;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "tests/data/netlink/linux-%s.txt", kernel);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (*line == '>')
-			here = !strcmp(line + 2, name);
-		else if (here && a.n < PACKETS)
-			a.packet[a.n++] = unhex(line);
-	}
-	fclose(file);
-	assert_true(a.n > 0);
-	return a;
-}
-
-static void forget(struct answer *a)
-{
-	for (size_t i = 0; i < a->n; i++)
-		free(a->packet[i].data);
-	a->n = 0;
-}
-
-static struct nlmsghdr *header(const struct packet *p)
-{
-	return (struct nlmsghdr *)(void *)p->data;
-}
 
 /* ------------------------------------------------------- the kernel's end */
 
@@ -95,29 +37,18 @@ struct line {
 	struct netlink_error error;
 };
 
-static void send_packet(const struct line *l, const struct packet *p,
-			uint32_t seq)
-{
-	int rest = (int)p->len;
-
-	for (struct nlmsghdr *h = header(p); nlmsg_ok(h, rest);
-	     h = nlmsg_next(h, &rest))
-		h->nlmsg_seq = seq;
-	assert_int_equal(send(l->kernel, p->data, p->len, 0), p->len);
-}
-
 /* The next request will be answered so. */
 static void answer_with(struct line *l, struct answer *a)
 {
 	l->seq++;
 	for (size_t i = 0; i < a->n; i++)
-		send_packet(l, &a->packet[i], l->seq);
-	forget(a);
+		replay_send(l->kernel, &a->packet[i], l->seq);
+	replay_forget(a);
 }
 
 static void answers(struct line *l, const char *kernel, const char *name)
 {
-	struct answer a = recorded(kernel, name);
+	struct answer a = replay_read("linux", kernel, name);
 
 	answer_with(l, &a);
 }
@@ -156,7 +87,7 @@ static struct packet request(const struct line *l)
 	while ((n = recv(l->kernel, p.data, 4096, MSG_DONTWAIT)) > 0)
 		p.len = (size_t)n;
 	assert_true(p.len > NLMSG_HDRLEN);
-	assert_int_equal(header(&p)->nlmsg_len, p.len);
+	assert_int_equal(replay_header(&p)->nlmsg_len, p.len);
 	return p;
 }
 
@@ -381,7 +312,7 @@ static void a_missing_family_is_explained(void **state)
 static void words_behind_the_request_are_found(void **state)
 {
 	struct line l = opened();
-	struct answer a = recorded("6.12", "config none");
+	struct answer a = replay_read("linux", "6.12", "config none");
 	struct packet *p = &a.packet[0];
 	struct packet wide = { .data = calloc(1, p->len + 16) };
 	struct vdpa_config c;
@@ -391,8 +322,8 @@ static void words_behind_the_request_are_found(void **state)
 	memcpy(wide.data, p->data, 36);
 	memcpy(wide.data + 52, p->data + 36, p->len - 36);
 	wide.len = p->len + 16;
-	header(&wide)->nlmsg_len = (uint32_t)wide.len;
-	header(&wide)->nlmsg_flags &= (uint16_t)~NLM_F_CAPPED;
+	replay_header(&wide)->nlmsg_len = (uint32_t)wide.len;
+	replay_header(&wide)->nlmsg_flags &= (uint16_t)~NLM_F_CAPPED;
 	*(uint32_t *)(void *)(wide.data + 20) = 32; /* the request's length */
 	free(p->data);
 	*p = wide;
@@ -425,7 +356,7 @@ static void a_silent_kernel_is_given_up(void **state)
 static void a_dump_without_end_is_given_up(void **state)
 {
 	struct line l = opened();
-	struct answer a = recorded("6.12", "devices");
+	struct answer a = replay_read("linux", "6.12", "devices");
 	struct vdpa_device *d;
 	size_t n;
 
@@ -493,10 +424,10 @@ static void names_that_no_kernel_takes_are_refused(void **state)
 
 static struct answer interrupted(const char *name)
 {
-	struct answer a = recorded("6.12", name);
+	struct answer a = replay_read("linux", "6.12", name);
 
 	for (size_t i = 0; i < a.n; i++)
-		header(&a.packet[i])->nlmsg_flags |= NLM_F_DUMP_INTR;
+		replay_header(&a.packet[i])->nlmsg_flags |= NLM_F_DUMP_INTR;
 	return a;
 }
 
@@ -520,7 +451,7 @@ static void an_interrupted_dump_begins_again(void **state)
 static void a_dump_that_ends_in_eintr_begins_again(void **state)
 {
 	struct line l = opened();
-	struct answer a = recorded("6.12", "devices");
+	struct answer a = replay_read("linux", "6.12", "devices");
 	struct vdpa_device *d;
 	int err = -EINTR;
 	size_t n;
@@ -556,7 +487,7 @@ static void a_dump_is_not_begun_again_for_ever(void **state)
 static void a_failed_dump_gives_nothing(void **state)
 {
 	struct line l = opened();
-	struct answer a = recorded("6.12", "mgmtdevs");
+	struct answer a = replay_read("linux", "6.12", "mgmtdevs");
 	struct vdpa_mgmtdev *m = NULL;
 	int err = -EPERM;
 	size_t n;
@@ -572,7 +503,7 @@ static void a_failed_dump_gives_nothing(void **state)
 static void an_empty_list_is_none(void **state)
 {
 	struct line l = opened();
-	struct answer a = recorded("6.12", "mgmtdevs");
+	struct answer a = replay_read("linux", "6.12", "mgmtdevs");
 	struct vdpa_mgmtdev *m = (void *)&l;
 	size_t n = 7;
 
@@ -675,30 +606,14 @@ static void a_device_is_removed_and_given_a_mac(void **state)
 
 /* ------------------------------------------------------------------ damaged */
 
-/* Every message of a recording, each of them in memory of its own size, so that
- * a sanitizer sees the first byte that is read beyond it. */
 static void for_messages(void (*fn)(struct packet *message))
 {
 	static const char *const names[] = { "family",	    "mgmtdevs",
 					     "devices",	    "config vp0",
 					     "config sim0", "vstats sim0" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		struct answer a = recorded("6.12", names[i]);
-		int rest = (int)a.packet[0].len;
-
-		for (struct nlmsghdr *h = header(&a.packet[0]);
-		     nlmsg_ok(h, rest); h = nlmsg_next(h, &rest)) {
-			struct packet one = { malloc(h->nlmsg_len),
-					      h->nlmsg_len };
-
-			assert_non_null(one.data);
-			memcpy(one.data, h, h->nlmsg_len);
-			fn(&one);
-			free(one.data);
-		}
-		forget(&a);
-	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		replay_messages("linux", "6.12", names[i], fn);
 }
 
 /* Return: how many of the readers took it. */
@@ -741,14 +656,11 @@ static bool ends_with_an_attribute(const struct packet *p, size_t len)
 static void cut_everywhere(struct packet *whole)
 {
 	for (size_t len = NLMSG_HDRLEN; len < whole->len; len++) {
-		unsigned char *data = malloc(len);
+		struct nlmsghdr *h = replay_cut(whole, len);
 
-		assert_non_null(data);
-		memcpy(data, whole->data, len);
-		((struct nlmsghdr *)(void *)data)->nlmsg_len = (uint32_t)len;
-		if (read_as_everything((void *)data))
+		if (read_as_everything(h))
 			assert_true(ends_with_an_attribute(whole, len));
-		free(data);
+		free(h);
 	}
 }
 
@@ -760,17 +672,7 @@ static void messages_cut_off_anywhere_are_refused(void **state)
 
 static void twist_every_byte(struct packet *whole)
 {
-	static const unsigned char twists[] = { 0, 1, 0x7f, 0x80, 0xff };
-
-	for (size_t at = NLMSG_HDRLEN; at < whole->len; at++) {
-		unsigned char old = whole->data[at];
-
-		for (size_t i = 0; i < sizeof(twists); i++) {
-			whole->data[at] = twists[i];
-			read_as_everything(header(whole));
-		}
-		whole->data[at] = old;
-	}
+	replay_twist(whole, read_as_everything);
 }
 
 static void messages_with_any_byte_wrong_do_no_harm(void **state)
@@ -781,11 +683,11 @@ static void messages_with_any_byte_wrong_do_no_harm(void **state)
 
 static void packets_cut_off_anywhere_are_refused(void **state)
 {
-	struct answer a = recorded("6.12", "devices");
+	struct answer a = replay_read("linux", "6.12", "devices");
 	struct packet whole = a.packet[0];
 
 	(void)state;
-	header(&whole)->nlmsg_seq = 2;
+	replay_header(&whole)->nlmsg_seq = 2;
 	for (size_t len = 1; len < whole.len; len += 7) {
 		struct line l = opened();
 		struct vdpa_device *d = NULL;
@@ -799,7 +701,7 @@ static void packets_cut_off_anywhere_are_refused(void **state)
 		assert_null(d);
 		hang_up(&l);
 	}
-	forget(&a);
+	replay_forget(&a);
 }
 
 /* One message with one attribute, in memory of exactly that size. */
@@ -810,7 +712,7 @@ static struct packet message_with(int type, const void *data, uint16_t len)
 	struct packet p = { calloc(1, size), size };
 
 	assert_non_null(p.data);
-	header(&p)->nlmsg_len = (uint32_t)size;
+	replay_header(&p)->nlmsg_len = (uint32_t)size;
 	attr = (void *)(p.data + NLMSG_HDRLEN + GENL_HDRLEN);
 	attr->nla_type = (uint16_t)type;
 	attr->nla_len = (uint16_t)(sizeof(*attr) + len);
@@ -822,8 +724,8 @@ static struct packet message_with(int type, const void *data, uint16_t len)
 static struct packet recorded_with(const char *name, int type, const void *data,
 				   uint16_t len)
 {
-	struct answer a = recorded("6.12", name);
-	size_t old = header(&a.packet[0])->nlmsg_len;
+	struct answer a = replay_read("linux", "6.12", name);
+	size_t old = replay_header(&a.packet[0])->nlmsg_len;
 	struct packet more = message_with(type, data, len), p = { 0 };
 	size_t start = NLMSG_HDRLEN + GENL_HDRLEN;
 
@@ -832,9 +734,9 @@ static struct packet recorded_with(const char *name, int type, const void *data,
 	assert_non_null(p.data);
 	memcpy(p.data, a.packet[0].data, old);
 	memcpy(p.data + old, more.data + start, more.len - start);
-	header(&p)->nlmsg_len = (uint32_t)p.len;
+	replay_header(&p)->nlmsg_len = (uint32_t)p.len;
 	free(more.data);
-	forget(&a);
+	replay_forget(&a);
 	return p;
 }
 
@@ -865,7 +767,7 @@ static void attributes_of_a_wrong_size_are_refused(void **state)
 						"xxxxxxxx", sizes[i].len);
 		struct vdpa_config c;
 
-		assert_int_equal(vdpa_parse_config(header(&p), &c),
+		assert_int_equal(vdpa_parse_config(replay_header(&p), &c),
 				 sizes[i].want);
 		free(p.data);
 	}
@@ -880,18 +782,18 @@ static void names_that_are_too_long_are_refused(void **state)
 	memset(name, 'x', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
 	p = message_with(U_VDPA_ATTR_MGMTDEV_DEV_NAME, name, sizeof(name));
-	assert_int_equal(read_as_everything(header(&p)), 0);
+	assert_int_equal(read_as_everything(replay_header(&p)), 0);
 	free(p.data);
 	p = message_with(U_VDPA_ATTR_MGMTDEV_DEV_NAME, name + 1,
 			 sizeof(name) - 1);
-	assert_int_equal(read_as_everything(header(&p)), 1);
+	assert_int_equal(read_as_everything(replay_header(&p)), 1);
 	free(p.data);
 }
 
 static void attributes_that_are_not_known_are_skipped(void **state)
 {
 	struct line l = opened();
-	struct answer a = recorded("6.12", "config vp0");
+	struct answer a = replay_read("linux", "6.12", "config vp0");
 	struct packet *p = &a.packet[0];
 	struct nlattr *attr;
 	struct vdpa_config c;
@@ -902,7 +804,7 @@ static void attributes_that_are_not_known_are_skipped(void **state)
 	attr = memset(p->data + p->len, 0, 8);
 	*attr = (struct nlattr){ .nla_len = 8, .nla_type = 99 };
 	p->len += 8;
-	header(p)->nlmsg_len = (uint32_t)p->len;
+	replay_header(p)->nlmsg_len = (uint32_t)p->len;
 	answer_with(&l, &a);
 	assert_int_equal(vdpa_nl_config(l.nl, "vp0", &c, &l.error), 0);
 	assert_int_equal(c.max_pairs, 4);
@@ -912,7 +814,7 @@ static void attributes_that_are_not_known_are_skipped(void **state)
 /* What tells the features in Linux 6.1 may be anything of another device. */
 static void members_of_other_classes_are_left_alone(void **state)
 {
-	struct answer a = recorded("6.1", "config vp1");
+	struct answer a = replay_read("linux", "6.1", "config vp1");
 	struct packet *p = &a.packet[0];
 	struct nlattr *id =
 		nla_find((void *)(p->data + NLMSG_HDRLEN + GENL_HDRLEN),
@@ -922,10 +824,10 @@ static void members_of_other_classes_are_left_alone(void **state)
 
 	(void)state;
 	*(uint32_t *)nla_data(id) = 2; /* a block device */
-	assert_int_equal(vdpa_parse_config(header(p), &c), 0);
+	assert_int_equal(vdpa_parse_config(replay_header(p), &c), 0);
 	assert_int_equal(c.id, 2);
 	assert_int_equal(c.has, 0);
-	forget(&a);
+	replay_forget(&a);
 }
 
 /* Each error number that a kernel, or somebody who is none, may send. */
@@ -942,7 +844,7 @@ static void error_numbers_are_judged(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
 		struct line l = opened();
-		struct answer a = recorded("6.12", "config none");
+		struct answer a = replay_read("linux", "6.12", "config none");
 		struct vdpa_config c;
 
 		memcpy(a.packet[0].data + NLMSG_HDRLEN, &numbers[i].sent, 4);
@@ -1000,7 +902,7 @@ static void a_relay_tells_what_a_system_call_says(void **state)
 	pid_t child = 0;
 
 	(void)state;
-	header(&p)->nlmsg_seq = 77;
+	replay_header(&p)->nlmsg_seq = 77;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	shutdown(pair[1], SHUT_RD);
 	fd = relay_start(pair[0], &child);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "restore/state.h"
 
@@ -17,6 +18,33 @@ void fuzz_take(struct fuzz_input *in, void *to, size_t len)
 	memcpy(to, in->data, have);
 	in->data += have;
 	in->left -= have;
+}
+
+void fuzz_text(const char *text, size_t size)
+{
+	FUZZ_CHECK(memchr(text, '\0', size));
+}
+
+#define PACKETS 24
+
+void fuzz_send_packets(struct fuzz_input *in, const int *fd, unsigned int n)
+{
+	static uint8_t packet[1u << 16];
+
+	for (unsigned int i = 0; i < PACKETS && in->left; i++) {
+		unsigned int at = n > 1 ? fuzz_u8(in) % n : 0;
+		size_t len = fuzz_u16(in);
+
+		if (len > in->left)
+			len = in->left;
+		if (!len)
+			continue;
+		fuzz_take(in, packet, len);
+		(void)send(fd[at], packet, len, MSG_DONTWAIT);
+	}
+	/* No more will come: a request that waits is told so. */
+	for (unsigned int i = 0; i < n; i++)
+		shutdown(fd[i], SHUT_WR);
 }
 
 void fuzz_line(const char *text)

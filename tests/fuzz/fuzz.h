@@ -54,6 +54,15 @@ static inline uint64_t fuzz_u64(struct fuzz_input *in)
 	return vdpr_get_le64(v);
 }
 
+/* Does a text end within its array? */
+void fuzz_text(const char *text, size_t size);
+
+/* fuzz_send_packets() - the rest of the input as packets: a byte that says over which
+ * of @n sockets (none where there is only one), 16 bits of length, bytes. Then the
+ * sockets are at their end.
+ */
+void fuzz_send_packets(struct fuzz_input *in, const int *fd, unsigned int n);
+
 /* fuzz_ctx() - a context whose log lines are checked like its errors.
  * Freed by the caller with vdpr_ctx_free().
  */

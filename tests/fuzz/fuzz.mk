@@ -19,9 +19,10 @@ $(fuzz_bin): $(B)/%: $(B)/tests/fuzz/%.o $(fuzz_lib_obj) $(static_lib)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(fuzz_lib_obj) \
 		$(static_lib) $(cjson_libs) $(fuzz_more)
 
-$(B)/tests/fuzz/fuzz-netlink.o: ALL_CPPFLAGS += $(nl_cflags)
-$(B)/fuzz-netlink: $(nl_obj)
-$(B)/fuzz-netlink: fuzz_more = $(nl_obj) $(nl_libs)
+fuzz_nl := $(B)/fuzz-netlink $(B)/fuzz-netdev
+$(fuzz_nl:$(B)/%=$(B)/tests/fuzz/%.o): ALL_CPPFLAGS += $(nl_cflags)
+$(fuzz_nl): $(nl_obj)
+$(fuzz_nl): fuzz_more = $(nl_obj) $(nl_libs)
 
 .PHONY: fuzz-bins
 fuzz-bins: $(fuzz_bin)

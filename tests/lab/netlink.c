@@ -1,6 +1,7 @@
-/* netlink.c: passes raw generic netlink requests on to the kernel and prints its answers.
+/* netlink.c: passes raw netlink requests on to the kernel and prints its answers.
  *
- *   netlink < LINES     each line a request as hex; for each the packets that came back,
+ *   netlink [route] < LINES
+ *                       generic netlink, or rtnetlink: each line a request as hex; for each the packets that came back,
  *                       one a line as hex, then a line with a dot
  *
  * record-netlink makes the requests; no line of the project's own netlink code is in here.
@@ -36,13 +37,18 @@ static size_t unhex(const char *text)
 	return n;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static char line[2 * sizeof(packet)];
-	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), on = 1;
+	int route = argc > 1 && !strcmp(argv[1], "route"), on = 1;
+	int fd = socket(AF_NETLINK, SOCK_RAW,
+			route ? NETLINK_ROUTE : NETLINK_GENERIC);
 
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	if (route)
+		setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on,
+			   sizeof(on));
 	while (fgets(line, sizeof(line), stdin)) {
 		struct pollfd pfd = { fd, POLLIN, 0 };
 		ssize_t n = 0;
