@@ -187,10 +187,15 @@ int input_fail(struct cli *cli, const char *path);
 /* Reads a state file, or standard input for "-". Return: as input_read(). */
 int input_state(struct cli *cli, const char *path, struct vdpr_state **out);
 
-/* Judges a word that has to be a device. Return: 0 or an exit code. */
+/* Judges a word that has to be a device which the command opens, and may change:
+ * not one borrowed from a process. Return: 0 or an exit code. */
 int input_check_dev(struct cli *cli, const char *word);
 
-/* Opens, and so resets, a device. Return: 0 or an exit code. */
+/* Judges a word that has to be a device, only to be read. Return: 0 or an exit
+ * code. */
+int input_check_dev_read(struct cli *cli, const char *word);
+
+/* Opens, and so resets, a device, or borrows it. Return: 0 or an exit code. */
 int input_open(struct cli *cli, const char *word, struct vdpr_dev **out);
 
 /* Judges a word that may be a FILE or a DEV. Return: 0 or an exit code. */

@@ -152,9 +152,22 @@ int input_state(struct cli *cli, const char *path, struct vdpr_state **out)
 	return 0;
 }
 
-int input_check_dev(struct cli *cli, const char *word)
+int input_check_dev_read(struct cli *cli, const char *word)
 {
 	return vdpr_dev_check_name(cli->ctx, word) < 0 ? fail_ctx(cli) : 0;
+}
+
+int input_check_dev(struct cli *cli, const char *word)
+{
+	int code = input_check_dev_read(cli, word);
+
+	if (code || strncmp(word, "pid:", 4) != 0)
+		return code;
+	return fail(cli, VDPR_CAUSE_USAGE,
+		    "show, save, diff and verify take it",
+		    "%s: %s: a device that a process is running on is only "
+		    "read, and this would reset it",
+		    cli->command->name, word);
 }
 
 int input_check_file(struct cli *cli, const char *word)
@@ -170,7 +183,7 @@ int input_check_file(struct cli *cli, const char *word)
 
 int input_check(struct cli *cli, const char *word)
 {
-	return vdpr_dev_is_name(word) ? input_check_dev(cli, word) : 0;
+	return vdpr_dev_is_name(word) ? input_check_dev_read(cli, word) : 0;
 }
 
 /* A device that a VMM is running on cannot be asked; its state can be had all
@@ -178,8 +191,8 @@ int input_check(struct cli *cli, const char *word)
 static const char busy_cure[] =
 	"another process holds it, most likely a VMM (vdpa-restore list shows "
 	"which); without opening it, save takes what the kernel tells with --vdpa, "
-	"and the rest from a --transcript of the control commands that the VMM "
-	"recorded";
+	"what the VMM's own descriptor shows with --device pid:PID, and the rest "
+	"from a --transcript of the control commands that the VMM recorded";
 
 int input_open(struct cli *cli, const char *word, struct vdpr_dev **out)
 {

@@ -26,7 +26,7 @@ static const struct {
 	{ "ch-snapshot", true, capture_check, capture_ch },
 	{ "qmp", false, capture_check, capture_qmp },
 	{ "vdpa", false, vdpa_check_name, vdpa_state },
-	{ "device", false, input_check_dev, input_dev_state },
+	{ "device", false, input_check_dev_read, input_dev_state },
 };
 
 static int check_any(struct cli *cli, const char *name)

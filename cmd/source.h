@@ -13,7 +13,7 @@
 	{ "--vdpa", NULL, "NAME", NULL,                                        \
 	  "source: what netlink tells of a device, in use or not" },           \
 	{ "--device", NULL, "DEV", NULL,                                       \
-	  "source: what a device tells of itself; resets it" },                \
+	  "source: what a device tells of itself; resets all but pid:" },      \
 	{ "--transcript", NULL, "FILE", NULL,                                  \
 	  "source: the control commands that a device was given" },            \
 	{ "--qemu-stream", NULL, "FILE[,nic=ID]", NULL,                        \

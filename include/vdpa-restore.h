@@ -585,11 +585,18 @@ VDPR_API bool vdpr_dev_is_name(const char *word);
 VDPR_API int vdpr_dev_check_name(struct vdpr_ctx *ctx, const char *name);
 
 /** vdpr_dev_open() - open a device; this resets it (drivers/vhost/vdpa.c).
- * @name: /dev/vhost-vdpa-N, vdpa:NAME, fd:N or sim[:KEY=VALUE,...].
+ * @name: /dev/vhost-vdpa-N, vdpa:NAME, fd:N, sim[:KEY=VALUE,...] or
+ *        pid:PID[,fd=N].
  * @out: closed with vdpr_dev_close().
+ *
+ * pid: resets nothing: it borrows the descriptor of a process that has the device
+ * open (pidfd_getfd(2)), for vdpr_dev_examine() and vdpr_dev_save(); any call that
+ * would do more than read gives -EPERM. N: which descriptor, where the process has
+ * more than one such device open.
  * Return: 0, -EBUSY (another process has it), -EACCES, -EPERM, -ENOENT, -EINVAL
  * (the name's form), -ENOTTY (not a vhost-vdpa device), -ENODEV (not a network
- * device) or another errno of open().
+ * device) or another errno of open(); for pid: also -ESRCH (no such process),
+ * -ENOTUNIQ (fd=N is needed), -EBADF and -ENOSYS (before Linux 5.6).
  */
 VDPR_API int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name,
 			   struct vdpr_dev **out);

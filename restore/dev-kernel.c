@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 
 #include "restore/ctx.h"
+#include "restore/dev-pid.h"
 #include "restore/sysfs.h"
 
 struct kernel_dev {
@@ -66,6 +67,40 @@ static const struct vdpr_dev_ops kernel_ops = {
 	.doorbell = kernel_doorbell,
 	.close = kernel_close,
 };
+
+/* ---------------------------------------------- a device of another process */
+
+static int borrowed_ioctl(struct vdpr_dev *dev, unsigned long request,
+			  void *arg)
+{
+	return vdpr_pid_may(request) ? kernel_ioctl(dev, request, arg) : -EPERM;
+}
+
+static int borrowed_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg)
+{
+	(void)dev;
+	(void)msg;
+	return -EPERM;
+}
+
+static const struct vdpr_dev_ops borrowed_ops = {
+	.ioctl = borrowed_ioctl,
+	.iotlb = borrowed_iotlb,
+	.close = kernel_close,
+};
+
+int vdpr_kernel_borrow(struct vdpr_ctx *ctx, const char *name, int fd,
+		       struct vdpr_dev **out)
+{
+	/* Until it returns it makes one request, which only reads. */
+	int ret = vdpr_kernel_from_fd(ctx, name, fd, true, out);
+
+	if (!ret)
+		(*out)->ops = &borrowed_ops;
+	return ret;
+}
+
+/* -------------------------------------------------------------------- opening */
 
 /* Version of the running kernel, which is that of the parent driver. */
 static unsigned int running_kernel(void)

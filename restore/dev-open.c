@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "restore/ctx.h"
+#include "restore/dev-pid.h"
 #include "restore/state.h"
 #include "restore/sysfs.h"
 
@@ -86,8 +87,9 @@ int vdpr_dev_check_name(struct vdpr_ctx *ctx, const char *name)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "%s: vdpa: wants the name of a vdpa device",
 				 name);
-	case FORM_CONTROL:
 	case FORM_PID:
+		return vdpr_pid_check(ctx, name, rest);
+	case FORM_CONTROL:
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EOPNOTSUPP,
 				 "%s: this version cannot use such a device",
 				 name);
@@ -167,6 +169,8 @@ int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 		return open_vdpa(ctx, name, rest, out);
 	case FORM_FD:
 		return open_fd(ctx, name, rest, out);
+	case FORM_PID:
+		return vdpr_pid_open(ctx, name, rest, out);
 	default:
 		return open_path(ctx, name, out);
 	}

@@ -70,6 +70,9 @@ int vdpr_kernel_open(struct vdpr_ctx *ctx, const char *name, const char *path,
 		     struct vdpr_dev **out);
 int vdpr_kernel_from_fd(struct vdpr_ctx *ctx, const char *name, int fd,
 			bool own_fd, struct vdpr_dev **out);
+/* The same with @fd taken over, for reading only: dev-pid.h. */
+int vdpr_kernel_borrow(struct vdpr_ctx *ctx, const char *name, int fd,
+		       struct vdpr_dev **out);
 int vdpr_sim_check(struct vdpr_ctx *ctx, const char *name);
 int vdpr_sim_open(struct vdpr_ctx *ctx, const char *name,
 		  struct vdpr_dev **out);

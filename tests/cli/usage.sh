@@ -62,7 +62,6 @@ for command in check verify provision unprovision shadow run; do
 	fails 2 'this version' "${command}_is_for_later" "$command"
 done
 fails 2 '' control_device_is_for_later load "$example" control:/x
-fails 2 '' pid_device_is_for_later show pid:1
 
 for timeout in 0 0.0009 3601 -1 1e3 0x10 inf nan 1. .5 ' 1' '1s' '' \
 	99999999999999999999; do
