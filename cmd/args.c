@@ -20,7 +20,6 @@ static const struct later {
 	{ "shadow", NULL },
 	{ "run", NULL },
 	{ "save", "--control" },
-	{ "save", "--netdev" },
 	{ "load", "--control" },
 };
 /* clang-format on */

@@ -250,6 +250,13 @@ int vdpa_check_name(struct cli *cli, const char *name);
  * Return: 0 or an exit code. */
 int vdpa_state(struct cli *cli, const char *name, struct vdpr_state **out);
 
+/* Judges the IFACE of --netdev. Return: 0 or an exit code. */
+int netdev_check_name(struct cli *cli, const char *name);
+
+/* What the kernel tells of a network interface, as a state; only reads.
+ * Return: 0 or an exit code. */
+int netdev_state(struct cli *cli, const char *name, struct vdpr_state **out);
+
 /* ------------------------------------------------------ migration streams */
 
 /* Judges the FILE[,nic=ID] of --qemu-stream. Return: 0 or an exit code. */

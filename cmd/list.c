@@ -119,6 +119,50 @@ static cJSON *find_openers(const char *chardev)
 	return cJSON_CreateNull();
 }
 
+/* The first entry of a folder that begins so. Return: false: none. */
+static bool find_entry(const char *folder, const char *start, char *name,
+		       size_t size)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *e;
+	bool found = false;
+
+	while (dir && !found && (e = readdir(dir))) {
+		found = e->d_name[0] != '.' &&
+			!strncmp(e->d_name, start, strlen(start)) &&
+			strlen(e->d_name) < size;
+		if (found)
+			snprintf(name, size, "%s", e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * The kernel's own network interface on a device, for save --netdev. The virtio
+ * device is a child of whatever does the DMA: the vdpa device, or its parent.
+ */
+static void add_netdev(cJSON *object, const struct vdpr_list_entry *entry)
+{
+	static const char *const places[] = { "", "/.." };
+	char folder[320], virtio[64], name[64] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !*name; i++) {
+		int n = snprintf(folder, sizeof(folder),
+				 "/sys/bus/vdpa/devices/%.128s%s", entry->name,
+				 places[i]);
+
+		if (strcmp(entry->bound, "virtio_vdpa") != 0 ||
+		    !find_entry(folder, "virtio", virtio, sizeof(virtio)))
+			continue;
+		snprintf(folder + n, sizeof(folder) - (size_t)n, "/%s/net",
+			 virtio);
+		find_entry(folder, "", name, sizeof(name));
+	}
+	json_add_text(object, "netdev", name);
+}
+
 /* ---------------------------------------------------------------- netlink */
 
 /* A list in the making. */
@@ -239,21 +283,30 @@ static int add_device(void *data, const struct vdpr_list_entry *entry)
 	json_add_text(object, "bound", entry->bound);
 	add_mgmtdev_name(l, object, entry);
 	json_add_text(object, "char", entry->chardev);
+	add_netdev(object, entry);
 	cJSON_AddItemToObject(object, "openers", find_openers(entry->chardev));
 	add_negotiated(l, object, entry->name);
 	cJSON_AddItemToArray(l->devices, object);
 	return 0;
 }
 
-static void print_openers(FILE *to, const cJSON *openers)
+/* Who uses a device: processes, or the kernel as an interface of its own. */
+static void print_users(FILE *to, const cJSON *device)
 {
+	const cJSON *openers =
+		cJSON_GetObjectItemCaseSensitive(device, "openers");
+	const char *netdev = json_text(device, "netdev");
 	const cJSON *one;
 	const char *separator = "";
 
-	if (!cJSON_IsArray(openers))
+	if (*netdev) {
+		fputs("interface ", to);
+		out_text(to, netdev);
+	} else if (!cJSON_IsArray(openers)) {
 		fputs("not known", to);
-	else if (!cJSON_GetArraySize(openers))
+	} else if (!cJSON_GetArraySize(openers)) {
 		fputs("-", to);
+	}
 	cJSON_ArrayForEach(one, openers)
 	{
 		fprintf(to, "%s%.0f ", separator, json_number(one, "pid"));
@@ -265,22 +318,32 @@ static void print_openers(FILE *to, const cJSON *openers)
 
 static void print_table(FILE *to, const cJSON *devices)
 {
-	static const char *const columns[] = { "name", "driver", "bound",
-					       "char", "negotiated" };
-	static const int width[] = { 16, 14, 12, 20, 18 };
+	static const struct {
+		const char *key;
+		const char *head;
+		int width;
+	} columns[] = {
+		{ "name", "NAME", 12 },
+		{ "driver", "DRIVER", 13 },
+		{ "mgmtdev", "MGMTDEV", 17 },
+		{ "bound", "BOUND", 11 },
+		{ "char", "CHARDEV", 18 },
+		{ "negotiated", "NEGOTIATED", 18 },
+	};
 	const cJSON *device;
 
-	fprintf(to, "%-16s %-14s %-12s %-20s %-18s %s\n", "NAME", "DRIVER",
-		"BOUND", "CHARDEV", "NEGOTIATED", "OPENERS");
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		fprintf(to, "%-*s ", columns[i].width, columns[i].head);
+	fputs("OPENERS\n", to);
 	cJSON_ArrayForEach(device, devices)
 	{
 		for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-			const char *text = json_text(device, columns[i]);
+			const char *text = json_text(device, columns[i].key);
 
-			fprintf(to, "%-*s ", width[i], *text ? text : "-");
+			fprintf(to, "%-*s ", columns[i].width,
+				*text ? text : "-");
 		}
-		print_openers(to, cJSON_GetObjectItemCaseSensitive(device,
-								   "openers"));
+		print_users(to, device);
 	}
 }
 

@@ -26,6 +26,7 @@ static const struct {
 	{ "ch-snapshot", true, capture_check, capture_ch },
 	{ "qmp", false, capture_check, capture_qmp },
 	{ "vdpa", false, vdpa_check_name, vdpa_state },
+	{ "netdev", false, netdev_check_name, netdev_state },
 	{ "device", false, input_check_dev_read, input_dev_state },
 };
 

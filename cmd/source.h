@@ -12,6 +12,8 @@
 #define SOURCE_OPTIONS                                                         \
 	{ "--vdpa", NULL, "NAME", NULL,                                        \
 	  "source: what netlink tells of a device, in use or not" },           \
+	{ "--netdev", NULL, "IFACE", NULL,                                     \
+	  "source: what a kernel driver told the device of its interface" },   \
 	{ "--device", NULL, "DEV", NULL,                                       \
 	  "source: what a device tells of itself; resets all but pid:" },      \
 	{ "--transcript", NULL, "FILE", NULL,                                  \

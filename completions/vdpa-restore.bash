@@ -11,7 +11,7 @@ _vdpa_restore_command() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		--vdpa | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
+		--vdpa | --netdev | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
 			--warn | --enable-after-driver-ok | --unknown | --timeline | --as)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
 				i=$((i + 1))
@@ -45,11 +45,18 @@ _vdpa_restore_names() {
 	done
 }
 
+_vdpa_restore_interfaces() {
+	local path
+	for path in /sys/class/net/*; do
+		[[ -e $path ]] && printf '%s\n' "${path##*/}"
+	done
+}
+
 _vdpa_restore_options() {
 	case $1 in
 	list) printf '%s' '--qemu-stream' ;;
 	save)
-		printf '%s' '--vdpa --device --transcript --qemu-stream --qmp' \
+		printf '%s' '--vdpa --netdev --device --transcript --qemu-stream --qmp' \
 			' --ch-snapshot --all-vlans --timeout --prefer --output -o'
 		;;
 	load)
@@ -70,9 +77,10 @@ _vdpa_restore_value() {
 	--unknown) printf '%s' 'refuse default' ;;
 	--warn) printf '%s' \
 		'mac rx_mode vlan mq rss hash_report offloads coalescing' ;;
-	--device) _vdpa_restore_devices ;;
+	--device) _vdpa_restore_devices && printf '%s\n' pid: ;;
 	--vdpa) _vdpa_restore_names ;;
-	--prefer) printf '%s' 'transcript qemu-stream qmp ch-snapshot vdpa device' ;;
+	--netdev) _vdpa_restore_interfaces ;;
+	--prefer) printf '%s' 'transcript qemu-stream qmp ch-snapshot vdpa netdev device' ;;
 	--as) printf '%s' 'qemu libvirt vdpa ethtool' ;;
 	--timeout) ;;
 	--transcript | --qemu-stream | --qmp | --ch-snapshot | --output | -o | --timeline) printf '%s' '@files' ;;

@@ -17,6 +17,12 @@ function __vdpa_restore_names
     end
 end
 
+function __vdpa_restore_interfaces
+    for path in /sys/class/net/*
+        string replace -r '.*/' '' $path
+    end
+end
+
 set -l commands list show save plan load diff export transcript help
 
 complete -c vdpa-restore -f
@@ -47,15 +53,16 @@ complete -c vdpa-restore -n '__fish_seen_subcommand_from transcript export' -F
 complete -c vdpa-restore -n '__fish_seen_subcommand_from export' -l as -x -a 'qemu libvirt vdpa ethtool' -d 'Whose words'
 
 set -l save '__fish_seen_subcommand_from save'
-complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices)' -d 'What a device tells of itself'
+complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices; echo pid:)' -d 'What a device tells of itself'
 complete -c vdpa-restore -n $save -l vdpa -x -a '(__vdpa_restore_names)' -d 'What netlink tells of a device'
+complete -c vdpa-restore -n $save -l netdev -x -a '(__vdpa_restore_interfaces)' -d 'What a driver was told of its interface'
 complete -c vdpa-restore -n $save -l transcript -r -F -d 'Control commands that a device was given'
 complete -c vdpa-restore -n $save -l qemu-stream -r -F -d 'A device in a migration stream'
 complete -c vdpa-restore -n $save -l all-vlans -x -a 'keep unknown' -d 'A table that passes all ids'
 complete -c vdpa-restore -n $save -l qmp -r -F -d 'What a running QEMU tells on its monitor'
 complete -c vdpa-restore -n $save -l ch-snapshot -r -F -d 'A snapshot of Cloud Hypervisor'
 complete -c vdpa-restore -n $save -l timeout -x -d 'How long sources may take, in seconds'
-complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream qmp ch-snapshot vdpa device' -d 'The source that is right'
+complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream qmp ch-snapshot vdpa netdev device' -d 'The source that is right'
 complete -c vdpa-restore -n $save -s o -l output -r -F -d 'File to write'
 
 set -l load '__fish_seen_subcommand_from load'

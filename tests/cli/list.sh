@@ -78,6 +78,6 @@ pid=$(cat "$work/pid")
 holds list_shows_who_holds_it \
 	'[o["pid"] for o in j["devices"][0]["openers"]] == ['"$pid"']' \
 	"$work/held.json"
-grep -Eq "^vdpa7 +mlx5_core +vhost_vdpa +/dev/vhost-vdpa-3 +- +$pid " "$work/held"
+grep -Eq "^vdpa7 +mlx5_core +pci/0000:01:00.2 +vhost_vdpa +/dev/vhost-vdpa-3 +- +$pid " "$work/held"
 judge list_is_a_table
 finish
