@@ -5,7 +5,8 @@
 # Every program prints "ok N - name" or "not ok N - name" lines ("# SKIP why" at
 # the end of an ok line is a skip). One that ends with another code than 0
 # without a "not ok" line counts as a failure of its own. The counts are added
-# as one line "passed failed skipped" to the file SUMMARY.
+# as one line "passed failed skipped" to the file SUMMARY. A line that begins with
+# "## " is a number worth showing.
 set -u
 
 logdir=$1
@@ -42,6 +43,7 @@ for program in "$@"; do
 	printf '  %-6s %-28s %4d passed, %d failed, %d skipped (%d s)\n' TEST \
 		"$name" $((ok - skips)) "$bad" "$skips" $((SECONDS - began))
 	grep -E '^ok .*# SKIP' "$log" | sed 's/^/         /'
+	sed -n 's/^## /         /p' "$log"
 	if [ "$bad" -ne 0 ]; then
 		grep -nE '^not ok|: error:|ERROR|runtime error|Assertion' "$log" | head -20
 		echo "  ---- the end of $log:"

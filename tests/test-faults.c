@@ -42,12 +42,13 @@ static void check_injection(const char *dev, struct vdpr_state *state)
 
 	if (inject_all(dev, state, 0, &result))
 		fail_msg("%s", result.why);
-	print_message("%s: %zu calls, %zu injected, %zu cancelled, %zu wrong\n",
-		      dev, result.calls, result.injected, result.cancelled,
-		      result.wrong);
+	print_message("## %s: %zu calls x %zu errnos = %zu injected, %zu "
+		      "cancelled, %zu wrong, %zu leaks\n",
+		      dev, result.calls, result.errnos, result.injected,
+		      result.cancelled, result.wrong, result.leaked);
+	assert_int_equal(result.injected, result.calls * result.errnos);
 	if (result.wrong)
 		fail_msg("%s", result.why);
-	assert_true(result.injected >= result.calls * 10);
 	/* What is tolerated is the exception. */
 	assert_true(result.tolerated * 10 < result.injected);
 	vdpr_state_free(state);

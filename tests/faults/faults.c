@@ -25,11 +25,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	ret = inject_all(argv[1], state, flags, &result);
-	printf("%zu calls, %zu injected (%zu rightly went on), %zu cancelled, "
-	       "%zu wrong%s%s\n",
-	       result.calls, result.injected, result.tolerated,
-	       result.cancelled, result.wrong, result.wrong || ret ? ": " : "",
-	       result.why);
+	printf("%zu calls x %zu errnos = %zu injected (%zu rightly went on), "
+	       "%zu cancelled, %zu wrong, %zu leaks%s%s\n",
+	       result.calls, result.errnos, result.injected, result.tolerated,
+	       result.cancelled, result.wrong, result.leaked,
+	       result.wrong || ret ? ": " : "", result.why);
 	vdpr_state_free(state);
 	vdpr_ctx_free(ctx);
 	return ret || result.wrong ? 1 : 0;

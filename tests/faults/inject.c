@@ -111,6 +111,12 @@ static void wrong(struct one *one, const char *what)
 			 one->request, one->err, what, one->text);
 }
 
+static void leaked(struct one *one, const char *what)
+{
+	one->result->leaked++;
+	wrong(one, what);
+}
+
 /* One restore on a freshly opened device. Return: 0, -1 if it cannot be opened. */
 static int run_one(struct one *one)
 {
@@ -158,7 +164,7 @@ static void judge_undone(struct one *one)
 	if (one->status)
 		wrong(one, "the device was not reset");
 	if (one->mapped)
-		wrong(one, "something stayed mapped");
+		leaked(one, "something stayed mapped");
 }
 
 static void judge_failure(struct one *one)
@@ -199,11 +205,11 @@ static void judge_footprint(struct one *one, const struct footprint *before)
 	struct footprint now = measure();
 
 	if (now.fds != before->fds)
-		wrong(one, "a descriptor leaked");
+		leaked(one, "a descriptor leaked");
 	if (now.maps != before->maps)
-		wrong(one, "a mapping leaked");
+		leaked(one, "a mapping leaked");
 	if (now.pinned != before->pinned)
-		wrong(one, "memory stayed pinned");
+		leaked(one, "memory stayed pinned");
 }
 
 static void inject(struct one *one, const struct footprint *before)
@@ -234,6 +240,7 @@ int inject_all(const char *dev, const struct vdpr_state *state,
 		return -1;
 	}
 	result->calls = one.calls;
+	result->errnos = ARRAY_SIZE(plausible);
 	before = measure();
 	for (size_t i = 1; i <= result->calls; i++) {
 		one.fail_at = i;

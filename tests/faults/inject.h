@@ -10,7 +10,9 @@ struct inject_result {
 	size_t injected;  /* restores with a failing call */
 	size_t tolerated; /* of those, ones that rightly went on */
 	size_t cancelled; /* restores that were cancelled before some call */
-	size_t wrong;
+	size_t wrong;	  /* outcomes, leaks among them */
+	size_t leaked; /* restores that left something open, mapped, pinned */
+	size_t errnos; /* that each call was made to fail with */
 	char why[256]; /* the first that was wrong */
 };
 

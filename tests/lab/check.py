@@ -520,7 +520,7 @@ class Check:
         for name, text in (("vp0", state(plain, **full_state(SEED))),
                            ("vp2", state(plain | RING_PACKED, **full_state(SEED))), ("sim0", sim_state)):
             code, out, err = self.vm.run(["faults", self.vm.device(name), self.put(text), "assume"], timeout=200)
-            print("# %s: %s" % (name, out.strip()))
+            print("## Linux %s, %s: %s" % (KERNEL, name, out.strip()))
             equal(code, 0, "%s: %s%s" % (name, out, err))
 
     def test_call_sequences_answer_as_the_table_says(self):

@@ -243,7 +243,8 @@ def main():
         sender.stop()
         print("# sent: %d frames, %d of them to a full queue" % (sender.number, sender.full))
     print("1..%d" % tap.count)
-    print("strays: %d of %d, naive: %d of %d" % (strays[0], frames[0], strays[1], frames[1]))
+    last = "strays: %d of %d, naive: %d of %d" % (strays[0], frames[0], strays[1], frames[1])
+    print("## Linux %s, %s\n%s" % (KERNEL, last, last))
     return 1 if tap.failed else 0
 
 

@@ -23,5 +23,5 @@ cheap_and_linear() {
 }
 
 check 'a command costs at most 300 instructions of the library, linear' cheap_and_linear
-[ ! -s "$root/said" ] || sed 's/^/# /' "$root/said"
+[ ! -s "$root/said" ] || sed '$ s/^/#/; s/^/# /; s/^# #/## /' "$root/said"
 echo "1..$n"
