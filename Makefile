@@ -270,7 +270,10 @@ check-lab: all tests
 .PHONY: check-valgrind
 check-valgrind: deps-build deps-test
 	$(Q)$(MAKE) --no-print-directory all tests
-	$(Q)tests/valgrind.sh $(B) $(VALGRIND_NAMES)
+	$(Q)rm -f $(B)/valgrind-test-logs/summary
+	$(Q)TEST_TIMEOUT=3600 tests/run.sh $(B)/valgrind-test-logs \
+		$(B)/valgrind-test-logs/summary \
+		'tests/valgrind.sh $(B) $(VALGRIND_NAMES)'
 
 .PHONY: lab-shell
 lab-shell: deps-build deps-lab

@@ -40,12 +40,14 @@ complaints() {
 }
 
 unit_test() {
-	timeout -k 10 "${TEST_TIMEOUT:-900}" valgrind "${options[@]}" "$build/tests/$1" >"$log" 2>&1 </dev/null
+	timeout -k 10 "${VALGRIND_TIMEOUT:-900}" valgrind "${options[@]}" "$build/tests/$1" >"$log" 2>&1 </dev/null
 }
 
 export VDPR_SLOW=1 # for tests that look at the clock
+export CMOCKA_MESSAGE_OUTPUT=STDOUT
 number=0
 failed=0
+watched=0
 echo "1..${#names[@]}"
 for name in "${names[@]}"; do
 	number=$((number + 1))
@@ -62,7 +64,7 @@ for name in "${names[@]}"; do
 		fi
 		runs=$(grep -c 'OK \]' "$log")
 	else
-		VDPA_RESTORE=$logs/vdpa-restore timeout -k 10 "${TEST_TIMEOUT:-900}" "tests/cli/$name.sh" \
+		VDPA_RESTORE=$logs/vdpa-restore timeout -k 10 "${VALGRIND_TIMEOUT:-900}" "tests/cli/$name.sh" \
 			>"$log" 2>&1 </dev/null
 		code=0
 		runs=$(find "$logs" -name 'tool.*' | wc -l)
@@ -71,6 +73,7 @@ for name in "${names[@]}"; do
 	fi
 	if [ "$code" -eq 0 ] && [ "$runs" -gt 0 ]; then
 		echo "ok $number - valgrind, $name: $runs runs, no error, no leak ($((SECONDS - began)) s)"
+		watched=$((watched + runs))
 		continue
 	fi
 	failed=1
@@ -79,4 +82,5 @@ for name in "${names[@]}"; do
 		head -n 5 | sed 's/^/# /'
 	echo "# log: $log"
 done
+echo "## valgrind: $watched tests and runs of the tool without an error or a leak"
 [ "$failed" -eq 0 ]
