@@ -60,12 +60,15 @@ static void take_event(struct sim *sim, uint32_t data)
 }
 
 /* Sleeps until a descriptor is ready or doorbells are to be looked at. */
-static void sleep_on(int epoll, bool doorbells)
+static int sleep_on(int epoll, bool doorbells, struct epoll_event *events,
+		    int count)
 {
 	struct timespec soon = { 0, DOORBELL_NS };
 	struct pollfd fd = { .fd = epoll, .events = POLLIN };
 
-	(void)ppoll(&fd, 1, doorbells ? &soon : NULL, NULL);
+	if (doorbells)
+		(void)ppoll(&fd, 1, &soon, NULL);
+	return epoll_wait(epoll, events, count, doorbells ? 0 : -1);
 }
 
 static void *run(void *data)
@@ -80,8 +83,7 @@ static void *run(void *data)
 		int n;
 
 		pthread_mutex_unlock(&sim->lock);
-		sleep_on(sim->epoll, doorbells);
-		n = epoll_wait(sim->epoll, events, ARRAY_SIZE(events), 0);
+		n = sleep_on(sim->epoll, doorbells, events, ARRAY_SIZE(events));
 		pthread_mutex_lock(&sim->lock);
 		for (int i = 0; i < n && !sim->quit; i++)
 			take_event(sim, events[i].data.u32);
@@ -230,6 +232,8 @@ static void sim_free(struct sim *sim)
 	vdpr_buf_free(&sim->chain.out);
 	free(sim->chain.in);
 	vdpr_sim_opts_free(sim->opts);
+	if (sim->owned_here)
+		munmap(sim->owned_here, page_size());
 	pthread_cond_destroy(&sim->wake);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim);
@@ -268,6 +272,21 @@ static void init_sync(struct sim *sim)
 	pthread_condattr_destroy(&attr);
 }
 
+/* A page that a forked child sees empty: the owner is an address space, and to ask
+ * the kernel for the process at every request costs as much as the request. */
+static int *owner_page(void)
+{
+	void *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	if (!madvise(page, page_size(), MADV_WIPEONFORK))
+		return page;
+	munmap(page, page_size());
+	return NULL;
+}
+
 /* An empty device that sim_free() can free. Takes @opts. */
 static struct sim *sim_alloc(struct vdpr_ctx *ctx, struct sim_opts *opts)
 {
@@ -279,6 +298,7 @@ static struct sim *sim_alloc(struct vdpr_ctx *ctx, struct sim_opts *opts)
 	sim->base.ops = &sim_ops;
 	sim->ctx = ctx;
 	sim->opts = opts;
+	sim->owned_here = owner_page();
 	sim->epoll = sim->control = sim->config_call = -1;
 	sim->n_vqs = 2 * opts->pairs + 1;
 	for (uint32_t i = 0; i < SIM_VQS_MAX; i++) {

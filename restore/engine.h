@@ -180,6 +180,9 @@ int vdpr_step_enable_control(struct vdpr_run *run);
 /* The plan and what the device makes of it, for run->state. Return: 0, -errno. */
 int vdpr_run_compare(struct vdpr_run *run);
 
+/* All reasons of stage 2 in one line. Return: -ENOTSUP. */
+int vdpr_run_refused(struct vdpr_run *run);
+
 /* Places of the plan's commands and questions. Return: 0 or -ENOMEM. */
 int vdpr_run_slots(const struct vdpr_plan *plan, struct vdpr_cvq_slot **out,
 		   size_t *count);

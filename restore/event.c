@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include "restore/state.h"
@@ -16,20 +17,21 @@
 /*
  * Theory of operation. The handle's descriptor is an epoll with a timer and, as
  * soon as they exist, the device's call and config eventfds in it, the caller's
- * cancel descriptor beside them. While there is more to do at once the timer has
- * run out and is left so: the descriptor is then readable, with no eventfd of its
- * own for that. A wait sets the timer to when something would be wrong. The
- * eventfds are edge-triggered, so looking at the epoll is what clears them.
+ * cancel descriptor beside them. An eventfd that is always readable is listened to
+ * while there is more to do at once. A wait sets the timer to when something would
+ * be wrong. The device's eventfds are edge-triggered, so looking at the epoll is
+ * what clears them.
  */
 struct vdpr_restore {
 	struct vdpr_run run; /* report and lists are gone once it has ended */
 	struct vdpr_state *state; /* copies */
 	struct vdpr_state *final;
-	int epoll, timer;
+	int epoll, timer, always;
 	bool watched; /* call and config eventfds of run.cvq are in the epoll */
 	bool ended;
 	int result;
-	uint64_t timer_at; /* CLOCK_MONOTONIC ns; 0: off; 1: has run out */
+	bool ready;	   /* there is more to do at once */
+	uint64_t timer_at; /* CLOCK_MONOTONIC ns; 0: off */
 	struct vdpr_report *report;
 	/* What the end leaves for watching. */
 	uint64_t watch_nsec;
@@ -40,7 +42,7 @@ struct vdpr_restore {
 };
 
 /* What the descriptors in the epoll stand for. */
-enum { TIMER, CALL, CONFIG, CANCEL };
+enum { TIMER, CALL, CONFIG, CANCEL, ALWAYS };
 
 /* ------------------------------------------------------------- descriptors */
 
@@ -68,18 +70,23 @@ static int set_timer(struct vdpr_restore *r, uint64_t at)
 		       : 0;
 }
 
-#define AT_ONCE 1 /* nanosecond of the clock: long past */
-
 /* The descriptor is readable while process has something to do. */
-static int set_ready(struct vdpr_restore *r)
+static int set_ready(struct vdpr_restore *r, bool ready)
 {
-	return set_timer(r, AT_ONCE);
+	struct epoll_event event = { .events = ready ? EPOLLIN : 0,
+				     .data.u32 = ALWAYS };
+
+	if (r->ready == ready)
+		return 0;
+	r->ready = ready;
+	return epoll_ctl(r->epoll, EPOLL_CTL_MOD, r->always, &event) ? -errno
+								     : 0;
 }
 
 /* A timer that runs out too soon costs one look; to set it costs as much. */
 static int set_timer_by(struct vdpr_restore *r, uint64_t at)
 {
-	if (r->timer_at > AT_ONCE && r->timer_at <= at)
+	if (r->timer_at && r->timer_at <= at && r->timer_at > vdpr_now())
 		return 0;
 	return set_timer(r, at);
 }
@@ -215,10 +222,10 @@ static void end(struct vdpr_restore *r, int ret)
 	vdpr_state_free(r->state);
 	vdpr_state_free(r->final);
 	r->state = r->final = NULL;
+	(void)set_ready(r, false);
 	if (!ret && r->watch_nsec && !run->dev->control)
 		(void)set_timer(r, vdpr_now() + r->watch_nsec);
-	else
-		(void)set_timer(r, 0);
+	/* Else it is left to run out once, which costs less than to stop it. */
 }
 
 /* After a good end: nothing is driven, the device may tell of itself. */
@@ -226,9 +233,11 @@ static void look_after(struct vdpr_restore *r)
 {
 	int ready;
 
+	ready = take_ready(r);
+	if (ready > 0 && ready & 1 << TIMER && !r->watch_nsec)
+		(void)set_timer(r, 0);
 	if (r->result || !r->watched || r->run.dev->control)
 		return;
-	ready = take_ready(r);
 	if (ready <= 0)
 		return;
 	if (ready & 1 << CONFIG && r->config_fd > 0)
@@ -301,12 +310,11 @@ static int settle(struct vdpr_restore *r, int ret)
 	uint64_t until = run->deadline;
 	int err;
 
-	if (ret == VDPR_MORE) {
-		err = set_ready(r);
-		return err ? vdpr_run_call_failed(&r->run, "timerfd", err)
-			   : VDPR_STEP_AGAIN;
-	}
-	err = watch_cvq(r);
+	err = set_ready(r, ret == VDPR_MORE);
+	if (!err && ret == VDPR_MORE)
+		return VDPR_STEP_AGAIN;
+	if (!err)
+		err = watch_cvq(r);
 	if (!err && ret == VDPR_PAUSE)
 		err = set_timer(r, 0);
 	if (ret == VDPR_WAIT && run->stall_at && run->stall_at < until)
@@ -327,7 +335,7 @@ int vdpr_restore_process(struct vdpr_restore *r)
 		look_after(r);
 		return r->result;
 	}
-	if (r->timer_at != AT_ONCE)
+	if (!r->ready)
 		ret = after_wait(r);
 	if (!ret)
 		ret = vdpr_run_step(run);
@@ -357,7 +365,11 @@ static int open_fds(struct vdpr_restore *r)
 	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (r->timer < 0)
 		return -errno;
-	ret = set_ready(r);
+	r->always = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->always < 0)
+		return -errno;
+	r->ready = true;
+	ret = watch(r, r->always, ALWAYS, EPOLLIN);
 	if (!ret)
 		ret = watch(r, r->timer, TIMER, EPOLLIN);
 	return ret ? ret : watch(r, r->run.opts.cancel_fd, CANCEL, EPOLLIN);
@@ -366,6 +378,7 @@ static int open_fds(struct vdpr_restore *r)
 static void free_handle(struct vdpr_restore *r)
 {
 	vdpr_close_fd(r->timer);
+	vdpr_close_fd(r->always);
 	vdpr_close_fd(r->epoll);
 	vdpr_state_free(r->state);
 	vdpr_state_free(r->final);
@@ -383,7 +396,7 @@ int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 
 	if (!r)
 		return vdpr_fail_memory(ctx);
-	r->epoll = r->timer = -1;
+	r->epoll = r->timer = r->always = -1;
 	ret = vdpr_state_copy_control(ctx, state, &r->state);
 	if (ret) {
 		free_handle(r);
@@ -464,11 +477,8 @@ int vdpr_restore_commit(struct vdpr_restore *r, const struct vdpr_state *state,
 	}
 	run->final = r->final;
 	run->committed = true;
-	/* The rings that were begun with are final, then: their bases count. */
-	if (!run->final && !run->final_rings && run->opts.n_vrings)
-		run->final = r->state;
-	ret = set_ready(r);
-	return ret ? vdpr_run_call_failed(run, "timerfd", ret) : 0;
+	ret = set_ready(r, true);
+	return ret ? vdpr_run_call_failed(run, "epoll", ret) : 0;
 }
 
 int vdpr_restore_get_fd(const struct vdpr_restore *r)

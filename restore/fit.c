@@ -551,6 +551,13 @@ static void fit_order(struct vdpr_fit *fit)
 				 "the order is not kept: %s", quirk->text);
 }
 
+int vdpr_fit_rings(struct vdpr_fit *fit)
+{
+	fit->early = false;
+	fit_bases(fit);
+	return fit->refusals->error;
+}
+
 int vdpr_fit(struct vdpr_fit *fit)
 {
 	int ret;

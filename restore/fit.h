@@ -30,6 +30,9 @@ struct vdpr_fit {
  */
 int vdpr_fit(struct vdpr_fit *fit);
 
+/* vdpr_fit_rings() - the part of it that the rings' bases decide. */
+int vdpr_fit_rings(struct vdpr_fit *fit);
+
 /* vdpr_fit_enables() - is a data queue among those to be enabled? */
 bool vdpr_fit_enables(const struct vdpr_fit *fit, uint32_t index);
 

@@ -235,7 +235,8 @@ static size_t count_vlans(const struct vdpr_state *s)
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(s->vlan); i++)
-		count += (size_t)__builtin_popcount(s->vlan[i]);
+		if (s->vlan[i])
+			count += (size_t)__builtin_popcount(s->vlan[i]);
 	return count;
 }
 
@@ -256,6 +257,11 @@ static void encode_vlans(struct builder *b, const struct vdpr_state *s)
 	entry = b->entry + b->count;
 	b->count += count;
 	for (unsigned int id = 0; id < VDPR_VLANS; id++) {
+		/* Most guests have few. */
+		if (!s->vlan[id / 8]) {
+			id |= 7;
+			continue;
+		}
 		if (!vdpr_vlan_has(s, id))
 			continue;
 		bytes[0] = b->info->ctrl_class;

@@ -67,6 +67,8 @@ static int set_owner(struct sim *sim, struct sim_vq *vq, void *arg)
 	if (sim->owner)
 		return -EBUSY;
 	sim->owner = getpid();
+	if (sim->owned_here)
+		*sim->owned_here = 1;
 	return 0;
 }
 
@@ -252,7 +254,8 @@ static void driver_ok(struct sim *sim, uint8_t status)
 	if (vdpr_sim_hostile(sim, SIM_CONFIG_CHANGE))
 		change_config(sim);
 	/* The doorbell has no eventfd: the thread must begin to look at it. */
-	vdpr_sim_signal(sim->control);
+	if (sim->has_doorbell)
+		vdpr_sim_signal(sim->control);
 }
 
 static int set_status(struct sim *sim, struct sim_vq *vq, void *arg)
@@ -382,7 +385,7 @@ int vdpr_sim_ioctl(struct sim *sim, unsigned long request, void *arg)
 	struct sim_vq *vq = NULL;
 	uint32_t index;
 
-	if (r->rules & SIM_NEEDS_OWNER && sim->owner != getpid())
+	if (r->rules & SIM_NEEDS_OWNER && !vdpr_sim_is_owner(sim))
 		return -EPERM;
 	if (!(r->rules & SIM_NO_ARG) && !arg)
 		return -EFAULT;

@@ -114,7 +114,7 @@ static int handle(struct sim *sim, uint32_t asid,
 {
 	struct sim_space *space;
 
-	if (sim->owner != getpid())
+	if (!vdpr_sim_is_owner(sim))
 		return -EPERM;
 	space = find_space(sim, asid, msg->type);
 	if (!space || (sim->in_batch && sim->batch_asid != asid))

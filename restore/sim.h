@@ -219,7 +219,8 @@ struct sim {
 	int control;	     /* eventfd that wakes the thread */
 	uint64_t generation; /* resets so far */
 	int owner;	     /* process id, or 0 */
-	uint64_t backend;    /* acknowledged */
+	int *owned_here;  /* 1 in the memory of the owner; NULL: ask the id */
+	uint64_t backend; /* acknowledged */
 	uint8_t status;
 	bool suspended;
 	struct vdpr_features negotiated;
@@ -246,6 +247,12 @@ static inline bool vdpr_sim_hostile(const struct sim *sim, enum sim_hostile h)
 static inline bool vdpr_sim_quirk(const struct sim *sim, enum sim_quirk q)
 {
 	return sim->opts->quirk >> q & 1;
+}
+
+/* Is the caller in the address space that did SET_OWNER? */
+static inline bool vdpr_sim_is_owner(const struct sim *sim)
+{
+	return sim->owned_here ? *sim->owned_here : sim->owner == getpid();
 }
 
 static inline bool vdpr_sim_has(const struct sim *sim, unsigned int feature)

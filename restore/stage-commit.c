@@ -230,6 +230,14 @@ static int take_final(struct vdpr_run *run, const struct early *early)
 	return ret ? ret : new_plan(run, early);
 }
 
+/* What was begun with: now the bases count, too. */
+static int rings_are_final(struct vdpr_run *run)
+{
+	if (vdpr_fit_rings(&run->fit))
+		return vdpr_fail_memory(run->ctx);
+	return run->report->refusals.count ? vdpr_run_refused(run) : 0;
+}
+
 int vdpr_step_commit(struct vdpr_run *run)
 {
 	struct early early;
@@ -238,7 +246,7 @@ int vdpr_step_commit(struct vdpr_run *run)
 	if (!run->committed)
 		return VDPR_PAUSE;
 	if (!run->final && !run->final_rings)
-		return 0;
+		return rings_are_final(run);
 	take_early(run, &early);
 	ret = take_final(run, &early);
 	run->final = NULL;

@@ -59,7 +59,7 @@ static char *join(const struct vdpr_reasons *list, bool cure)
 	return text.data;
 }
 
-static int refused(struct vdpr_run *run)
+int vdpr_run_refused(struct vdpr_run *run)
 {
 	const struct vdpr_reasons *list = &run->report->refusals;
 	_cleanup_free_ char *text = join(list, false);
@@ -157,7 +157,7 @@ int vdpr_run_compare(struct vdpr_run *run)
 		return vdpr_fail_memory(run->ctx);
 	log_warnings(run);
 	if (run->report->refusals.count)
-		return refused(run);
+		return vdpr_run_refused(run);
 	leave_out(run);
 	return 0;
 }

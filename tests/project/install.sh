@@ -21,6 +21,36 @@ build_shared() {
 		$(pc --cflags --libs)
 }
 
+build_event() {
+	# shellcheck disable=SC2046 # flags are words
+	"$CC" -Wall -Wextra -Werror tests/consumer/event.c -o "$root/event" \
+		$(pc --cflags --libs)
+}
+
+run_event() {
+	LD_LIBRARY_PATH="$root/dest/usr/lib" "$root/event" \
+		tests/data/typical.json | tee "$root/said" | tail -1
+	grep -q '^may be slow: start SET_STATUS(DRIVER_OK)' "$root/said" &&
+		grep -qE '^restored, downtime [0-9]+ us$' "$root/said"
+}
+
+# No crate but std; where to find the library is what pkg-config says.
+build_rust() {
+	local flags=()
+	for flag in $(pc --libs-only-L); do
+		flags+=(-L "native=${flag#-L}")
+	done
+	rustc --edition 2021 -D warnings "${flags[@]}" -o "$root/rust" \
+		tests/consumer/consumer.rs
+}
+
+run_rust() {
+	LD_LIBRARY_PATH="$root/dest/usr/lib" "$root/rust" \
+		tests/data/typical.json | tee "$root/said"
+	grep -q '"downtime_usec":' "$root/said" &&
+		grep -q '^restored from Rust with' "$root/said"
+}
+
 build_static() {
 	# shellcheck disable=SC2046
 	"$CC" tests/consumer/consumer.c -o "$root/static" $(pc --cflags) \
@@ -56,5 +86,13 @@ check 'and restores a state' run_shared
 check 'a C program builds against the static library' build_static
 check 'and restores a state, too' run_static
 check 'the header is C++' build_cxx
+check 'a C program with a poll loop builds' build_event
+check 'and restores in two halves' run_event
+if command -v rustc >/dev/null; then
+	check 'a Rust program without crates builds' build_rust
+	check 'and restores in two halves, too' run_rust
+else
+	skip 'a Rust program without crates' 'rustc is not on this machine'
+fi
 check 'uninstall leaves nothing behind' nothing_left
 echo "1..$n"

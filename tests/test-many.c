@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* A thousand devices restored by one thread: what each costs, and that it grows
+ * with their number and no faster. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "restore/dev.h"
+
+#define MANY 1000
+#define FEW 100
+#define ROUNDS 7
+#define LIMIT_NSEC 100000 /* the issue's: a device, begin to result */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* A guest of one pair as Linux leaves it, on a device of one pair. */
+#define DEVICE "sim:pairs=1"
+static const char guest[] =
+	"{\"schema\":\"vdpa-restore/state\",\"version\":1,\"compat\":1,"
+	"\"features\":{\"offered\":\"0x9230000330ffffaf\","
+	"\"negotiated\":\"0x1309f99a7\"},"
+	"\"config\":{\"mac\":\"52:54:00:00:00:01\"},"
+	"\"mac\":{\"address\":\"52:54:00:aa:bb:01\",\"unicast\":[],"
+	"\"multicast\":[\"33:33:00:00:00:01\",\"01:00:5e:00:00:01\"],"
+	"\"unicast_overflow\":false,\"multicast_overflow\":false},"
+	"\"rx_mode\":{\"promiscuous\":false,\"all_multicast\":false,"
+	"\"all_unicast\":false,\"no_multicast\":false,\"no_unicast\":false,"
+	"\"no_broadcast\":false},"
+	"\"vlan\":{\"ids\":[0,7,42]},\"offloads\":[\"guest_csum\"],"
+	"\"unknown\":[]}";
+
+struct fleet {
+	struct vdpr_ctx *ctx;
+	struct vdpr_state *state;
+	size_t count;
+	int epoll;
+	void *memory; /* of all rings: nothing is ever in them */
+	struct vdpr_dev *dev[MANY];
+	struct vdpr_vring rings[MANY][2];
+	struct vdpr_restore *restore[MANY];
+	size_t resident; /* bytes that the restores took */
+};
+
+#define RING_IOVA 0x100000
+#define RING_BYTES 0x4000
+
+/* ------------------------------------------------------------ what is outside */
+
+/* A VMM's part: owner, guest memory, rings with a kick and a call each. */
+static void prepare(struct fleet *f, size_t i)
+{
+	int kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (vdpr_dev_open(f->ctx, DEVICE, &f->dev[i]))
+		fail_msg("%s", vdpr_ctx_error(f->ctx));
+	assert_int_equal(vdpr_dev_ioctl(f->dev[i], VHOST_SET_OWNER, NULL), 0);
+	f->dev[i]->owned = true;
+	assert_int_equal(vdpr_dev_map(f->dev[i], 0, RING_IOVA, RING_BYTES,
+				      f->memory, VHOST_ACCESS_RW),
+			 0);
+	assert_true(kick >= 0 && call >= 0);
+	for (uint32_t q = 0; q < 2; q++)
+		f->rings[i][q] = (struct vdpr_vring){
+			.size = sizeof(struct vdpr_vring),
+			.index = q,
+			.num = 256,
+			.desc = RING_IOVA,
+			.driver = RING_IOVA + 0x1000,
+			.device = RING_IOVA + 0x2000,
+			.kick_fd = kick,
+			.call_fd = call,
+		};
+}
+
+static void setup(struct fleet *f, size_t count)
+{
+	memset(f, 0, sizeof(*f));
+	f->count = count;
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	assert_true(f->epoll >= 0);
+	f->memory = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(f->memory, MAP_FAILED);
+	assert_int_equal(vdpr_ctx_new(&f->ctx), 0);
+	if (vdpr_state_parse(f->ctx, guest, sizeof(guest) - 1, &f->state))
+		fail_msg("%s", vdpr_ctx_error(f->ctx));
+	for (size_t i = 0; i < count; i++)
+		prepare(f, i);
+}
+
+static void done(struct fleet *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		vdpr_restore_free(f->restore[i]);
+		vdpr_dev_close(f->dev[i]);
+		close(f->rings[i][0].kick_fd);
+		close(f->rings[i][0].call_fd);
+	}
+	munmap(f->memory, RING_BYTES);
+	close(f->epoll);
+	vdpr_state_free(f->state);
+	vdpr_ctx_free(f->ctx);
+}
+
+/* ------------------------------------------------------------- what is measured */
+
+static uint64_t cpu_now(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static size_t resident_now(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long size, resident;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu %lu", &size, &resident), 2);
+	fclose(file);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Steps of one device while there is something to do. Return: has it ended? */
+static bool process(struct fleet *f, size_t i)
+{
+	int ret;
+
+	do {
+		ret = vdpr_restore_process(f->restore[i]);
+	} while (ret == VDPR_STEP_AGAIN);
+	if (ret < 0)
+		fail_msg("device %zu: %s", i, vdpr_ctx_error(f->ctx));
+	return ret == VDPR_STEP_DONE;
+}
+
+static size_t begin_all(struct fleet *f)
+{
+	struct vdpr_restore_opts opts = VDPR_INIT(struct vdpr_restore_opts);
+	size_t ended = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		struct epoll_event event = { .events = EPOLLIN, .data.u64 = i };
+		int ret;
+
+		opts.vrings = f->rings[i];
+		opts.n_vrings = 2;
+		ret = vdpr_restore_begin(f->ctx, f->dev[i], f->state, &opts,
+					 &f->restore[i]);
+		if (!ret)
+			ret = vdpr_restore_commit(f->restore[i], NULL, NULL);
+		if (ret)
+			fail_msg("%s", vdpr_ctx_error(f->ctx));
+		if (process(f, i))
+			ended++;
+		else
+			assert_int_equal(
+				epoll_ctl(f->epoll, EPOLL_CTL_ADD,
+					  vdpr_restore_get_fd(f->restore[i]),
+					  &event),
+				0);
+	}
+	return ended;
+}
+
+/* One thread, one loop over all. Return: its CPU time, begin to result. */
+static uint64_t restore_all(struct fleet *f)
+{
+	struct epoll_event events[64];
+	size_t resident = resident_now();
+	uint64_t began = cpu_now();
+	size_t ended = begin_all(f);
+
+	while (ended < f->count) {
+		int n = epoll_wait(f->epoll, events, ARRAY_SIZE(events), 20000);
+
+		assert_true(n > 0);
+		for (int k = 0; k < n; k++) {
+			size_t i = (size_t)events[k].data.u64;
+
+			ended += process(f, i);
+		}
+	}
+	for (size_t i = 0; i < f->count; i++)
+		assert_int_equal(vdpr_restore_result(f->restore[i], NULL), 0);
+	began = cpu_now() - began;
+	f->resident = resident_now() - resident;
+	return began;
+}
+
+/* What a restore cannot do without: memory of its own, five eventfds and timers, an
+ * epoll over them. The measure of how fast this machine is at the moment. */
+static uint64_t bare_calls(void)
+{
+	uint64_t began = cpu_now();
+
+	for (int i = 0; i < FEW; i++) {
+		struct epoll_event event = { .events = EPOLLIN };
+		int epoll = epoll_create1(EPOLL_CLOEXEC);
+		int memory = memfd_create("bare", MFD_CLOEXEC);
+		int events[5];
+		char *map;
+
+		assert_int_equal(ftruncate(memory, 8192), 0);
+		map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   memory, 0);
+		assert_ptr_not_equal(map, MAP_FAILED);
+		map[0] = map[4096] = 1;
+		for (size_t k = 0; k < ARRAY_SIZE(events); k++) {
+			events[k] = eventfd(0, EFD_CLOEXEC);
+			epoll_ctl(epoll, EPOLL_CTL_ADD, events[k], &event);
+		}
+		for (size_t k = 0; k < ARRAY_SIZE(events); k++)
+			close(events[k]);
+		munmap(map, 8192);
+		close(memory);
+		close(epoll);
+	}
+	return (cpu_now() - began) / FEW;
+}
+
+struct cost {
+	uint64_t nsec; /* a device, the least of all rounds */
+	size_t bytes;  /* a device, the least */
+};
+
+static void measure(size_t count, struct cost *cost)
+{
+	static struct fleet f;
+	uint64_t nsec;
+
+	setup(&f, count);
+	nsec = restore_all(&f) / count;
+	if (!cost->nsec || nsec < cost->nsec)
+		cost->nsec = nsec;
+	if (!cost->bytes || f.resident / count < cost->bytes)
+		cost->bytes = f.resident / count;
+	done(&f);
+}
+
+/* Descriptors: the simulator's own nine, six of a restore, two of the caller. */
+static size_t possible(size_t wanted)
+{
+	struct rlimit limit;
+	size_t room;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	room = limit.rlim_cur / 20;
+	return room < wanted ? room : wanted;
+}
+
+static void a_thousand_devices_cost_as_much_each_as_a_hundred(void **state)
+{
+	size_t many = possible(SANITIZED ? FEW : MANY);
+	size_t few = many / 10;
+	struct cost of_many = { 0 }, of_few = { 0 };
+	uint64_t bare = UINT64_MAX;
+	(void)state;
+
+	if (many < MANY && !SANITIZED)
+		print_message("only %zu devices: too few descriptors\n", many);
+	/* By turns, so that a busy moment of the machine meets both. */
+	for (int i = 0; i < (SANITIZED ? 1 : ROUNDS); i++) {
+		uint64_t now;
+
+		measure(few, &of_few);
+		measure(many, &of_many);
+		now = bare_calls();
+		bare = now < bare ? now : bare;
+	}
+	print_message("%zu devices: %.1f us of CPU and %zu bytes each; "
+		      "%zu devices: %.1f us and %zu bytes each; "
+		      "bare calls: %.1f us\n",
+		      many, (double)of_many.nsec / 1000, of_many.bytes, few,
+		      (double)of_few.nsec / 1000, of_few.bytes,
+		      (double)bare / 1000);
+	if (SANITIZED)
+		return;
+	/* A machine that others keep busy is given time in proportion. */
+	assert_true(of_many.nsec <= LIMIT_NSEC || of_many.nsec <= 3 * bare);
+	assert_true(of_many.nsec * 10 <= of_few.nsec * 13);
+	assert_true(of_many.bytes * 10 <= of_few.bytes * 13);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_thousand_devices_cost_as_much_each_as_a_hundred),
+	};
+
+	return cmocka_run_group_tests_name("many", tests, NULL, NULL);
+}
