@@ -260,6 +260,13 @@ check-project: all tests $(cli_shared)
 	$(Q)VDPA_RESTORE=$(abspath $(cli_shared)) BUILD=$(abspath $(B)) \
 		CC='$(CC)' tests/run.sh $(B)/test-logs $(summary) $(project_tests)
 
+# Symbols, structs and values that programs are built with.
+.PHONY: abi abi-update
+abi: all
+	$(Q)BUILD=$(abspath $(B)) CC='$(CC)' tests/abi/abi.py
+abi-update: all
+	$(Q)BUILD=$(abspath $(B)) CC='$(CC)' tests/abi/abi.py --write
+
 .PHONY: check-lab
 check-lab: all tests
 	$(Q)BUILD=$(abspath $(B)) TEST_TIMEOUT=1500 tests/run.sh $(B)/test-logs \
@@ -362,6 +369,8 @@ help:
 	@echo '             LAB=auto|require|no: tests on real kernel devices'
 	@echo 'check-quick  unit and command line tests only'
 	@echo 'check-valgrind  the same under valgrind, which takes some minutes'
+	@echo 'abi          the binary interface against the one that is kept;'
+	@echo '             abi-update keeps the present one'
 	@echo 'bench        a restore beside QEMU and a bare loop, in the lab'
 	@echo 'lab-traffic  proof that no frame reaches a wrong queue'
 	@echo 'lab-shell    a prompt in a machine with vhost-vdpa devices'
