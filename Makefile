@@ -135,6 +135,10 @@ $(B)/tests/%: $(B)/tests/%.o $(test_lib_obj) $(static_lib)
 $(nl_tests): $(nl_obj)
 $(nl_tests): test_more = $(nl_obj) $(nl_libs)
 
+# Counts what is allocated: every call of the program goes through the test.
+$(B)/tests/test-steady: test_more = $(addprefix -Wl$(comma)--wrap=,malloc calloc \
+	realloc reallocarray strdup)
+
 # Counts what the library allocates.
 wrap_alloc = $(foreach f,malloc calloc realloc reallocarray,-Wl,--wrap=$(f))
 $(B)/tests/test-shadow: ALL_LDFLAGS += $(wrap_alloc)
@@ -160,8 +164,14 @@ $(doorbell): $(doorbell).o $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(cjson_libs)
 
+# An event-driven restore that pauses between its halves.
+two_halves := $(B)/tests/lab/two-halves
+$(two_halves): $(two_halves).o $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(cjson_libs)
+
 .PHONY: tests
-tests: $(test_bin) $(test_prog) $(traffic) $(vdpa_ask) $(doorbell)
+tests: $(test_bin) $(test_prog) $(traffic) $(vdpa_ask) $(doorbell) $(two_halves)
 
 # Rewritten whenever the folders differ from those of the last time.
 .PHONY: FORCE
@@ -176,12 +186,15 @@ $(B)/vdpa-restore.pc: restore/vdpa-restore.pc.in FORCE
 # What `install` puts there, so that `uninstall` removes exactly that.
 man8 := docs/vdpa-restore.8
 man5 := docs/vdpa-restore-state.5 docs/vdpa-restore-transcript.5
+man3 := docs/vdpa-restore.3
+man7 := docs/vdpa-restore-library.7
 
 .PHONY: install
 install: all
 	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)' \
 		'$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' \
 		'$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(MANDIR)/man5' \
+		'$(DESTDIR)$(MANDIR)/man3' '$(DESTDIR)$(MANDIR)/man7' \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions' \
@@ -194,6 +207,8 @@ install: all
 	install -m 644 $(B)/vdpa-restore.pc '$(DESTDIR)$(PKGCONFIGDIR)/'
 	install -m 644 $(man8) '$(DESTDIR)$(MANDIR)/man8/'
 	install -m 644 $(man5) '$(DESTDIR)$(MANDIR)/man5/'
+	install -m 644 $(man3) '$(DESTDIR)$(MANDIR)/man3/'
+	install -m 644 $(man7) '$(DESTDIR)$(MANDIR)/man7/'
 	install -m 644 docs/state.schema.json '$(DESTDIR)$(DATADIR)/vdpa-restore/'
 	install -m 644 completions/vdpa-restore.bash \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore'
@@ -212,6 +227,8 @@ uninstall:
 		'$(DESTDIR)$(PKGCONFIGDIR)/vdpa-restore.pc' \
 		'$(DESTDIR)$(MANDIR)/man8/$(notdir $(man8))' \
 		$(foreach page,$(notdir $(man5)),'$(DESTDIR)$(MANDIR)/man5/$(page)') \
+		'$(DESTDIR)$(MANDIR)/man3/$(notdir $(man3))' \
+		'$(DESTDIR)$(MANDIR)/man7/$(notdir $(man7))' \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore/state.schema.json' \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions/_vdpa-restore' \
@@ -383,4 +400,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(vdpa_ask).d $(doorbell).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -719,6 +719,114 @@ class Check:
         assert "device not found" in err, err
 
 
+    # -------------------------------------------------- in two halves
+
+    def halves(self, device, early, final, *options):
+        """An event-driven restore that has ended and holds its device: (process, report)."""
+        process = self.vm.spawn("exec " + shlex.join(["two-halves", *options, self.vm.device(device),
+                                                      self.put(early), self.put(final)]))
+        try:
+            process.expect(b"}\n", 60)
+        except lab.LabError:
+            process.kill()
+            raise AssertionError("two-halves said: %s %s" % (process.out, process.err))
+        return process, json.loads(process.out[process.out.index(b"{"):])
+
+    def test_early_stages_are_no_downtime(self):
+        """The final state differs; the pause, stages 1 to 4 and the rings cost no downtime."""
+        early, final = full_state(SEED), full_state(SEED + 7)
+        features = VP_FEATURES & ~GUEST_ANNOUNCE
+        held, report = self.halves("vp0", state(features, **early), state(features, **final), "-a", "-p", "1500")
+        try:
+            told = self.vm.outside.device_state("vp0")
+            self.judge_filter("vp0", final)
+        finally:
+            held.write(b"", close=True)
+        equal(held.wait(20), 0, "exit code (%s)" % held.err)
+        self.judge_state(told, final)
+        equal(report["exit"], 0, "exit in the report")
+        stages = {stage["name"]: stage["usec"] for stage in report["stages"]}
+        late = stages["start"] + stages["replay"] + stages["enable"]
+        downtime = report["downtime_usec"]
+        print("# downtime %d us (start, replay, enable %d us), stages 1 to 5 %d us" % (
+            downtime, late, sum(stages[name] for name in ("examine", "compare", "negotiate", "map", "rings"))))
+        assert late <= downtime < 1000000, "downtime %d us, stages 6 to 8 %d us" % (downtime, late)
+        # What came before the pause is not in it: only the bases of stage 5 are.
+        assert downtime <= late + stages["rings"], "downtime %d us, stages %s" % (downtime, stages)
+
+    def test_other_features_in_the_end_start_over(self):
+        early, final = full_state(SEED), second_state(SEED)
+        features = VP_FEATURES & ~GUEST_ANNOUNCE
+        held, report = self.halves("vp1", state(features, **early), state(features & ~MQ, **final), "-a")
+        try:
+            told = self.vm.outside.device_state("vp1")
+        finally:
+            held.write(b"", close=True)
+        equal(held.wait(20), 0, "exit code (%s)" % held.err)
+        equal(int(told["features"], 16), features & ~MQ, "negotiated features")
+        self.judge_state(told, final)
+        assert any("repeated" in warning["text"] for warning in report["warnings"]), report["warnings"]
+
+    def test_a_pause_that_is_ended_leaves_a_reset_device(self):
+        features = VP_FEATURES & ~GUEST_ANNOUNCE
+        text = self.put(state(features, **full_state(SEED)))
+        process = self.vm.spawn("exec " + shlex.join(["two-halves", "-a", "-p", "60000", self.vm.device("vp0"), text, text]))
+        process.expect(b"paused", 60)
+        told = self.vm.outside.device_state("vp0")
+        equal((told["status"], told["mac"] == full_state(SEED)["mac"]["address"]), (11, False), "in the pause")
+        process.kill()
+        process.wait(20)
+        equal(self.vm.outside.device_state("vp0")["status"], 0, "status after that")
+
+    def test_prewarm_sends_only_the_difference(self):
+        """On vdpa_sim_net, which can suspend and, from 6.3 on, resume."""
+        early = state(SIM_FEATURES, mac={"address": mac(0xEA, 0x21, 1)})
+        final = state(SIM_FEATURES, mac={"address": mac(0xF1, 0x4A, 1)})
+        if KERNEL == "6.1":
+            self.refuses_prewarm("sim0", early, "RESUME")
+            return
+        held, report = self.halves("sim0", early, final, "-w", "-p", "300")
+        try:
+            shown = self.vdpa("dev config show sim0")["sim0"]
+        finally:
+            held.write(b"", close=True)
+        equal(held.wait(20), 0, "exit code (%s)" % held.err)
+        equal(shown["mac"], mac(0xF1, 0x4A, 1), "MAC as vdpa shows it")
+        # One before the pause, one after it; without a change there is only the first.
+        equal([command["data"] for command in report["commands"]], ["525400ea2101", "525400f14a01"],
+              "commands")
+        equal([command["ack"] for command in report["commands"]], [0, 0], "answers")
+        assert report["downtime_usec"] < 250000, report["downtime_usec"]
+        held, report = self.halves("sim0", early, early, "-w")
+        held.write(b"", close=True)
+        equal(held.wait(20), 0, "exit code (%s)" % held.err)
+        equal(len(report["commands"]), 1, "commands")
+
+    def refuses_prewarm(self, name, text, what):
+        path = self.put(text)
+        code, out, err = self.vm.run(["two-halves", "-a", "-w", self.vm.device(name), path, path])
+        equal(code, 1, "exit code")
+        assert what in err, err
+        equal(json.loads(out)["exit"], 3, "exit in the report")
+
+    def test_prewarm_is_refused_where_it_cannot_be(self):
+        self.refuses_prewarm("vp0", state(VP_FEATURES & ~GUEST_ANNOUNCE, **full_state(SEED)), "SUSPEND")
+
+    def test_a_device_tells_of_itself_after_the_end(self):
+        """The card's link goes down and up outside: config interrupts."""
+        features = VP_FEATURES & ~GUEST_ANNOUNCE
+        text = state(features, **full_state(SEED))
+        held, _ = self.halves("vp0", text, text, "-a")
+        try:
+            self.vm.qmp.execute("set_link", name=self.vm.nic("vp0").id, up=False)
+            held.expect(b"event 1, status 15, link down", 20)
+            self.vm.qmp.execute("set_link", name=self.vm.nic("vp0").id, up=True)
+            held.expect(b"event 1, status 15, link up", 20)
+        finally:
+            held.write(b"", close=True)
+        equal(held.wait(20), 0, "exit code (%s)" % held.err)
+
+
 # iproute2's names; bits without one it shows as numbers.
 VDPA_NAMES = {
     0: "CSUM", 1: "GUEST_CSUM", 2: "CTRL_GUEST_OFFLOADS", 3: "MTU", 5: "MAC", 7: "GUEST_TSO4", 8: "GUEST_TSO6",
@@ -757,7 +865,7 @@ def main():
     print("# seed %d" % SEED)
     files = [os.path.join(BUILD, "vdpa-restore"), os.path.join(BUILD, "tests/conformance/conformance"),
              os.path.join(BUILD, "tests/faults/faults"), os.path.join(BUILD, "tests/lab/vdpa-ask"),
-             os.path.join(BUILD, "tests/lab/doorbell")]
+             os.path.join(BUILD, "tests/lab/doorbell"), os.path.join(BUILD, "tests/lab/two-halves")]
     missing = [name for name in files if not os.path.exists(name)]
     if missing:
         sys.exit("check.py: not built: %s; run 'make all tests' first" % ", ".join(missing))
