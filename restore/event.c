@@ -225,7 +225,8 @@ static void end(struct vdpr_restore *r, int ret)
 	(void)set_ready(r, false);
 	if (!ret && r->watch_nsec && !run->dev->control)
 		(void)set_timer(r, vdpr_now() + r->watch_nsec);
-	/* Else it is left to run out once, which costs less than to stop it. */
+	else
+		(void)set_timer(r, 0);
 }
 
 /* After a good end: nothing is driven, the device may tell of itself. */
