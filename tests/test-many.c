@@ -2,6 +2,7 @@
 /* A thousand devices restored by one thread: what each costs, and that it grows
  * with their number and no faster. */
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +61,7 @@ struct fleet {
 	struct vdpr_dev *dev[MANY];
 	struct vdpr_vring rings[MANY][2];
 	struct vdpr_restore *restore[MANY];
-	size_t resident; /* bytes that the restores took */
+	size_t heap; /* bytes that the restores took */
 };
 
 #define RING_IOVA 0x100000
@@ -135,15 +136,11 @@ static uint64_t cpu_now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static size_t resident_now(void)
+/* What this thread has allocated: the simulator's threads have arenas of their own,
+ * and how many pages of their stacks they touch is no restore's doing. */
+static size_t heap_now(void)
 {
-	FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long size, resident;
-
-	assert_non_null(file);
-	assert_int_equal(fscanf(file, "%lu %lu", &size, &resident), 2);
-	fclose(file);
-	return resident * (size_t)sysconf(_SC_PAGESIZE);
+	return mallinfo2().uordblks;
 }
 
 /* Steps of one device while there is something to do. Return: has it ended? */
@@ -192,7 +189,7 @@ static size_t begin_all(struct fleet *f)
 static uint64_t restore_all(struct fleet *f)
 {
 	struct epoll_event events[64];
-	size_t resident = resident_now();
+	size_t heap = heap_now();
 	uint64_t began = cpu_now();
 	size_t ended = begin_all(f);
 
@@ -209,7 +206,7 @@ static uint64_t restore_all(struct fleet *f)
 	for (size_t i = 0; i < f->count; i++)
 		assert_int_equal(vdpr_restore_result(f->restore[i], NULL), 0);
 	began = cpu_now() - began;
-	f->resident = resident_now() - resident;
+	f->heap = heap_now() - heap;
 	return began;
 }
 
@@ -258,8 +255,8 @@ static void measure(size_t count, struct cost *cost)
 	nsec = restore_all(&f) / count;
 	if (!cost->nsec || nsec < cost->nsec)
 		cost->nsec = nsec;
-	if (!cost->bytes || f.resident / count < cost->bytes)
-		cost->bytes = f.resident / count;
+	if (!cost->bytes || f.heap / count < cost->bytes)
+		cost->bytes = f.heap / count;
 	done(&f);
 }
 
@@ -306,7 +303,7 @@ static void a_thousand_devices_cost_as_much_each_as_a_hundred(void **state)
 	/* A machine that others keep busy is given time in proportion. */
 	assert_true(of_many.nsec <= LIMIT_NSEC || of_many.nsec <= 3 * bare);
 	assert_true(of_many.nsec * 10 <= of_few.nsec * 13);
-	assert_true(of_many.bytes * 10 <= of_few.bytes * 15);
+	assert_true(of_many.bytes * 100 <= of_few.bytes * 105);
 }
 
 int main(void)
