@@ -3,7 +3,7 @@
 #
 # LAB=auto: where the lab cannot run, that is a skip; require: a failure; no: not
 # even tried. KERNELS: which kernels of the devices (default both); the guests of
-# streams.py run both in any case.
+# streams.py run both in any case. With "monitor": the tests of QEMU's monitor alone.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 LAB=${LAB:-auto}
@@ -28,6 +28,10 @@ for kernel in 6.12 6.1; do
 		cannot "the machine's Linux $kernel could not be prepared"
 done
 status=0
+if [ "${1:-}" = monitor ]; then
+	timeout 1400 tests/lab/monitor.py || status=1
+	exit $status
+fi
 for kernel in ${KERNELS:-6.12 6.1}; do
 	echo "# Linux $kernel"
 	LAB_KERNEL=$kernel timeout 900 tests/lab/check.py || status=1
