@@ -271,6 +271,13 @@ enum vdpr_compare_result {
 
 /* Compare "vrings" too. */
 #define VDPR_COMPARE_RINGS (1u << 0)
+/* The second state is that of a device that the first was restored to: what a
+ * restore itself makes different is the same. Negotiated features may have
+ * ACCESS_PLATFORM besides, where the device offers it, and lack those of the VMM's
+ * own that it does not offer; config.mac may be the guest's mac.address, which a
+ * device shows there (virtio 1.3, 5.1.6.5.2.1), and so tells of section mac where
+ * nothing else does; config.announce, which passes, is not looked at. */
+#define VDPR_COMPARE_RESTORED (1u << 1)
 
 /* One section of a comparison; @a and @b are JSON texts or NULL for absent. */
 typedef void (*vdpr_compare_fn)(void *data, const char *section,
@@ -778,6 +785,11 @@ struct vdpr_iova_range {
  * where they are offered. */
 #define VDPR_RESTORE_SHADOW (1u << 6)
 
+/* Warn too of what does not keep the state from being restored: a MAC that
+ * differs, what only an open device tells, what the parent driver is known to do
+ * (drivers/vdpa/). */
+#define VDPR_RESTORE_ADVISE (1u << 7)
+
 /*
  * Who chooses the IOVAs of what the library maps for itself: the caller, where it
  * gives this; else the library, above or between the ranges in use.
@@ -813,12 +825,78 @@ struct vdpr_restore_opts {
 
 /** vdpr_restore_check() - stages 1 and 2: would this state fit this device?
  * Only reads. @out: may be NULL; set on failure too if a report could be made.
- * Return: 0, or -ENOTSUP with VDPR_CAUSE_REFUSED and every reason in the message.
+ * Return: 0, or -ENOTSUP with VDPR_CAUSE_REFUSED and every reason in the message;
+ * vdpr_report_reason() has them one by one.
  */
 VDPR_API int vdpr_restore_check(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 				const struct vdpr_state *state,
 				const struct vdpr_restore_opts *opts,
 				struct vdpr_report **out);
+
+/* Which members of struct vdpr_dev_info somebody has seen. */
+#define VDPR_SEEN_FEATURES (1u << 0)
+#define VDPR_SEEN_BACKEND (1u << 1)   /* backend_features */
+#define VDPR_SEEN_VRING_NUM (1u << 2) /* vring_num */
+#define VDPR_SEEN_GROUPS (1u << 3)    /* groups, address_spaces */
+#define VDPR_SEEN_CONFIG (1u << 4)    /* all of config that is offered */
+#define VDPR_SEEN_ALL 0x1fu
+
+/* A device that is not open, or does not exist yet, by what is known of it. */
+struct vdpr_target {
+	size_t size;	  /* of this struct: VDPR_INIT() */
+	const char *name; /* for messages */
+	/* driver: of the parent, or "". vqs: 0 if it is not known. config.has says
+	 * which limits are known. status, IOVA range and config_size are not
+	 * looked at. */
+	const struct vdpr_dev_info *info;
+	unsigned int seen;   /* VDPR_SEEN_* */
+	unsigned int kernel; /* the driver's version, as KERNEL_VERSION() packs
+			      * it (linux/version.h); 0: not known */
+};
+
+/** vdpr_target_check() - stage 2 without a device: would this state fit?
+ * The same judgement as vdpr_restore_check(), which cannot be asked while another
+ * process has the device. What was not seen is not refused; with
+ * VDPR_RESTORE_ADVISE a warning says so.
+ * @target: only read; nothing is opened.
+ * @opts: as for vdpr_restore_run(); may be NULL.
+ * @out: may be NULL; set on failure too if a report could be made.
+ * Return: 0, -EINVAL (VDPR_CAUSE_USAGE: flags or sizes that are not known), or
+ * -ENOTSUP with VDPR_CAUSE_REFUSED and every reason in the message.
+ */
+VDPR_API int vdpr_target_check(struct vdpr_ctx *ctx,
+			       const struct vdpr_target *target,
+			       const struct vdpr_state *state,
+			       const struct vdpr_restore_opts *opts,
+			       struct vdpr_report **out);
+
+enum vdpr_reason_list {
+	VDPR_REFUSALS, /* the state does not fit */
+	VDPR_WARNINGS,
+};
+
+/* Why a state does not fit a device, or what is worth knowing about it. The
+ * strings live as long as the report; none is NULL, "" is nothing. */
+struct vdpr_reason_info {
+	size_t size;	     /* of this struct: VDPR_INIT() */
+	const char *section; /* of the state, or "features", "device" */
+	const char
+		*kind; /* "feature", "limit", "config", "device", "unknown" */
+	const char *name; /* the feature's or the limit's */
+	const char *want; /* the state's value */
+	const char *have; /* the device's */
+	const char *text; /* one clause for people */
+	const char *cure; /* what to do about it */
+};
+
+/** vdpr_report_reason() - one reason of a report's stage 2.
+ * @index: from 0.
+ * @out: members past the caller's size are left out.
+ * Return: 0, or -ERANGE when there are no more.
+ */
+VDPR_API int vdpr_report_reason(const struct vdpr_report *report,
+				enum vdpr_reason_list list, size_t index,
+				struct vdpr_reason_info *out);
 
 /** vdpr_restore_run() - restore a state: stages 1 to 9, blocking.
  * @dev: must not be in use. The device is reset first if its status is not 0;

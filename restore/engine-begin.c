@@ -11,7 +11,8 @@
 static const unsigned int known_flags =
 	VDPR_RESTORE_ASSUME_ENABLE | VDPR_RESTORE_UNKNOWN_DEFAULT |
 	VDPR_RESTORE_STRICT_FEATURES | VDPR_RESTORE_EMPTY_RINGS |
-	VDPR_RESTORE_DOORBELL | VDPR_RESTORE_PREWARM | VDPR_RESTORE_SHADOW;
+	VDPR_RESTORE_DOORBELL | VDPR_RESTORE_PREWARM | VDPR_RESTORE_SHADOW |
+	VDPR_RESTORE_ADVISE;
 
 int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
 		     struct vdpr_vring **out)
@@ -104,21 +105,28 @@ static int copy_opts(struct vdpr_run *run)
 	return 0;
 }
 
+int vdpr_opts_take(struct vdpr_ctx *ctx, const struct vdpr_restore_opts *from,
+		   struct vdpr_restore_opts *to)
+{
+	if (from && from->size < sizeof(size_t) + sizeof(unsigned int))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "options of %zu bytes: VDPR_INIT() is missing",
+				 from->size);
+	if (from)
+		memcpy(to, from,
+		       from->size < sizeof(*to) ? from->size : sizeof(*to));
+	if (to->flags & ~known_flags)
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "options: flags 0x%x are not known",
+				 to->flags & ~known_flags);
+	return 0;
+}
+
 static int take_opts(struct vdpr_run *run, const struct vdpr_restore_opts *opts)
 {
-	if (opts && opts->size < sizeof(size_t) + sizeof(unsigned int))
-		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options of %zu bytes: VDPR_INIT() is missing",
-				 opts->size);
-	if (opts)
-		memcpy(&run->opts, opts,
-		       opts->size < sizeof(run->opts) ? opts->size
-						      : sizeof(run->opts));
-	if (run->opts.flags & ~known_flags)
-		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options: flags 0x%x are not known",
-				 run->opts.flags & ~known_flags);
-	return copy_opts(run);
+	int ret = vdpr_opts_take(run->ctx, opts, &run->opts);
+
+	return ret ? ret : copy_opts(run);
 }
 
 int vdpr_run_begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
@@ -149,7 +157,6 @@ int vdpr_run_begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
 	return 0;
 }
 
-/* The report keeps its own copy of the failure: it outlives the context's. */
 void vdpr_run_finish(struct vdpr_run *run, int ret, struct vdpr_report **out)
 {
 	struct vdpr_report *report = run->report;
@@ -158,12 +165,8 @@ void vdpr_run_finish(struct vdpr_run *run, int ret, struct vdpr_report **out)
 		run->dev->counts.ioctls - run->calls_before.ioctls;
 	report->calls.iotlb_writes =
 		run->dev->counts.iotlb_writes - run->calls_before.iotlb_writes;
-	if (ret) {
-		report->failed = true;
-		report->cause = vdpr_ctx_cause(run->ctx);
-		report->text = strdup(vdpr_ctx_error(run->ctx));
-		report->cure = strdup(vdpr_ctx_cure(run->ctx));
-	}
+	if (ret)
+		vdpr_report_take_error(report, run->ctx);
 	free(run->fit.queues);
 	/* Not the control virtqueue's yet. */
 	if (run->fit.doorbell)

@@ -219,4 +219,9 @@ void vdpr_run_prefill(struct vdpr_run *run);
 /* SET_VRING_ENABLE(1) of one queue. */
 int vdpr_run_enable(struct vdpr_run *run, uint32_t index);
 
+/* The caller's options, whatever the size of its struct; @to is zero before.
+ * Return: 0 or -EINVAL. */
+int vdpr_opts_take(struct vdpr_ctx *ctx, const struct vdpr_restore_opts *from,
+		   struct vdpr_restore_opts *to);
+
 #endif

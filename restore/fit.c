@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "restore/ctx.h"
+#include "restore/plan.h"
 #include "restore/ring.h"
 
 #define NUMBER_TEXT 24
@@ -17,9 +19,16 @@ static const char *number(uint64_t value, char text[NUMBER_TEXT])
 	return text;
 }
 
+/* What the guest negotiated; where nobody knows, all that it could have. */
+static const struct vdpr_features *guest_features(const struct vdpr_fit *fit)
+{
+	return fit->state->negotiated_known ? &fit->state->negotiated
+					    : &fit->state->offered;
+}
+
 static bool negotiated(const struct vdpr_fit *fit, unsigned int bit)
 {
-	return vdpr_features_has(&fit->state->negotiated, bit);
+	return vdpr_features_has(guest_features(fit), bit);
 }
 
 /* May the guest use more than one pair, and does the CVQ come behind them all? */
@@ -37,6 +46,89 @@ static bool offers(const struct vdpr_fit *fit, unsigned int bit)
 static bool has_flag(const struct vdpr_fit *fit, unsigned int flag)
 {
 	return fit->opts->flags & flag;
+}
+
+static const struct vdpr_quirk *find_quirk(const struct vdpr_fit *fit,
+					   unsigned int flag)
+{
+	return vdpr_quirk_next(fit->driver, fit->kernel, flag, NULL);
+}
+
+static void warn(struct vdpr_fit *fit, const struct vdpr_reason_kind *kind,
+		 const char *text)
+{
+	vdpr_reasons_add(fit->warnings, kind, "", "", "", "%s", text);
+}
+
+/* What only an open device tells. */
+static void not_seen(struct vdpr_fit *fit, const char *section,
+		     const char *name, const char *what)
+{
+	const struct vdpr_reason_kind kind = { section, "unknown", name };
+
+	vdpr_reasons_add(fit->warnings, &kind, "", "not seen",
+			 "check the device itself once nobody uses it",
+			 "%s: not seen without opening the device: %s", name,
+			 what);
+}
+
+/* ---------------------------------------------------------------- unknown */
+
+static const char unknown_cure[] =
+	"capture what is missing from another source, or leave it at the "
+	"device's reset state: load --unknown=default";
+
+/* Refused, or left at the reset state on the caller's own word. */
+static struct vdpr_reasons *unknown_list(struct vdpr_fit *fit)
+{
+	if (!has_flag(fit, VDPR_RESTORE_UNKNOWN_DEFAULT)) {
+		fit->plannable = false;
+		return fit->refusals;
+	}
+	return has_flag(fit, VDPR_RESTORE_ADVISE) ? fit->warnings : NULL;
+}
+
+static void unknown_member(void *data, const char *name)
+{
+	struct vdpr_fit *fit = data;
+	struct vdpr_reasons *list = unknown_list(fit);
+	_cleanup_free_ char *section = strndup(name, strcspn(name, "."));
+	const struct vdpr_reason_kind kind = { section, "unknown", name };
+
+	if (list)
+		vdpr_reasons_add(list, &kind, "known", "unknown", unknown_cure,
+				 "%s: what the guest set is unknown", name);
+}
+
+static void unsaved_feature(void *data, const char *name)
+{
+	const struct vdpr_reason_kind kind = { "features", "unknown", name };
+	struct vdpr_fit *fit = data;
+	struct vdpr_reasons *list = unknown_list(fit);
+
+	if (list)
+		vdpr_reasons_add(list, &kind, "not negotiated", "negotiated",
+				 unknown_cure,
+				 "%s was negotiated, but what was set with it "
+				 "cannot be saved",
+				 name);
+}
+
+static void fit_unknown(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "features", "unknown",
+					       "negotiated" };
+
+	fit->plannable = fit->state->negotiated_known;
+	if (fit->state->negotiated_known) {
+		vdpr_state_unknown(fit->state, unknown_member, fit);
+		vdpr_plan_unsaved(fit->state, unsaved_feature, fit);
+		return;
+	}
+	vdpr_reasons_add(fit->refusals, &kind, "known", "unknown",
+			 "merge a source that knows what the guest's driver "
+			 "negotiated",
+			 "the negotiated features are not known");
 }
 
 /* --------------------------------------------------------------- features */
@@ -61,6 +153,20 @@ static bool is_vmm_given(unsigned int bit)
 	return false;
 }
 
+struct vdpr_features vdpr_fit_restored(const struct vdpr_features *negotiated,
+				       const struct vdpr_features *offered)
+{
+	struct vdpr_features asked = *negotiated;
+
+	for (size_t i = 0; i < ARRAY_SIZE(vmm_given); i++)
+		if (!vdpr_features_has(offered, vmm_given[i]))
+			vdpr_features_set(&asked, vmm_given[i], false);
+	/* The device's own: vdpa_sim, mlx5 and ifcvf take no features without. */
+	if (vdpr_features_has(offered, VIRTIO_F_ACCESS_PLATFORM))
+		vdpr_features_set(&asked, VIRTIO_F_ACCESS_PLATFORM, true);
+	return asked;
+}
+
 /* Formats of the ring that this version cannot drive, refused by name. */
 static const unsigned int undriven[] = {
 	VIRTIO_F_NOTIF_CONFIG_DATA,
@@ -83,6 +189,15 @@ static void missing_feature(struct vdpr_fit *fit, unsigned int bit)
 	const struct vdpr_reason_kind kind = { "features", "feature",
 					       vdpr_feature_text(bit, text) };
 
+	if (!fit->state->negotiated_known) {
+		vdpr_reasons_add(fit->warnings, &kind, "offered", "not offered",
+				 "",
+				 "%s (bit %u) was offered to the guest, but is "
+				 "not offered here: a guest that negotiated it "
+				 "does not fit",
+				 kind.name, bit);
+		return;
+	}
 	if (is_vmm_given(bit) && !has_flag(fit, VDPR_RESTORE_STRICT_FEATURES)) {
 		vdpr_reasons_add(fit->warnings, &kind, "negotiated",
 				 "not offered", "",
@@ -92,7 +207,7 @@ static void missing_feature(struct vdpr_fit *fit, unsigned int bit)
 		return;
 	}
 	refuse_feature(fit, bit, "not offered",
-		       fit->dev->vdpa && !strcmp(fit->dev->vdpa, "sim")
+		       fit->info->name && !strcmp(fit->info->name, "sim")
 			       ? "the simulator offers it with features=+NAME"
 			       : "use or create a device that offers it",
 		       "was negotiated by the guest, but the device does not "
@@ -101,15 +216,21 @@ static void missing_feature(struct vdpr_fit *fit, unsigned int bit)
 
 static void fit_features(struct vdpr_fit *fit)
 {
-	struct vdpr_features missing = vdpr_features_minus(
-		&fit->state->negotiated, &fit->info->features);
+	struct vdpr_features missing =
+		vdpr_features_minus(guest_features(fit), &fit->info->features);
 
-	if (!negotiated(fit, VIRTIO_F_VERSION_1))
+	if (fit->state->negotiated_known &&
+	    !negotiated(fit, VIRTIO_F_VERSION_1))
 		refuse_feature(fit, VIRTIO_F_VERSION_1, "",
 			       "only guests with a modern virtio driver can be "
 			       "restored",
 			       "was not negotiated: the device would use "
 			       "another header length than the guest");
+	if (!(fit->seen & VDPR_SEEN_FEATURES)) {
+		missing = (struct vdpr_features){ { 0, 0 } };
+		not_seen(fit, "features", "offered",
+			 "whether it offers what the guest negotiated");
+	}
 	for (unsigned int bit = 0; bit < VDPR_FEATURE_BITS; bit++)
 		if (vdpr_features_has(&missing, bit))
 			missing_feature(fit, bit);
@@ -118,19 +239,15 @@ static void fit_features(struct vdpr_fit *fit)
 			refuse_feature(fit, undriven[i], "", "",
 				       "was negotiated: this version cannot "
 				       "drive such a ring");
-	fit->asked = fit->state->negotiated;
-	fit->asked.word[0] &= ~missing.word[0];
-	fit->asked.word[1] &= ~missing.word[1];
-	/* The device's own: vdpa_sim, mlx5 and ifcvf take no features without. */
-	if (offers(fit, VIRTIO_F_ACCESS_PLATFORM))
-		vdpr_features_set(&fit->asked, VIRTIO_F_ACCESS_PLATFORM, true);
+	/* Others that are missing were refused. */
+	fit->asked =
+		vdpr_fit_restored(guest_features(fit), &fit->info->features);
 }
 
 /* A parent that takes no other driver than one with certain features. */
 static void fit_demands(struct vdpr_fit *fit)
 {
-	const struct vdpr_quirk *quirk =
-		vdpr_quirk_find(fit->dev, VDPR_QUIRK_DEMANDS);
+	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_DEMANDS);
 
 	for (unsigned int bit = 0; quirk && bit < 64; bit++)
 		if (quirk->demands & BIT_ULL(bit) && !negotiated(fit, bit))
@@ -138,6 +255,26 @@ static void fit_demands(struct vdpr_fit *fit)
 				       "is demanded by the device's parent "
 				       "driver, but the guest did not "
 				       "negotiate it");
+}
+
+static const char assume_cure[] =
+	"--enable-after-driver-ok=assume goes on without the promise";
+
+/* What the driver is known to do instead. */
+static void enable_late_unseen(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "device", "device",
+					       "ENABLE_AFTER_DRIVER_OK" };
+	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_NO_PROMISE);
+
+	if (quirk)
+		vdpr_reasons_add(fit->warnings, &kind, "backend feature bit 6",
+				 "not offered by such drivers", assume_cure,
+				 "%s", quirk->text);
+	else
+		not_seen(fit, "device", "ENABLE_AFTER_DRIVER_OK",
+			 "whether it promises to enable queues after "
+			 "DRIVER_OK");
 }
 
 static void fit_enable_late(struct vdpr_fit *fit)
@@ -150,10 +287,12 @@ static void fit_enable_late(struct vdpr_fit *fit)
 	    fit->info->backend_features &
 		    BIT_ULL(VHOST_BACKEND_F_ENABLE_AFTER_DRIVER_OK))
 		return;
+	if (!(fit->seen & VDPR_SEEN_BACKEND)) {
+		enable_late_unseen(fit);
+		return;
+	}
 	vdpr_reasons_add(fit->refusals, &kind, "backend feature bit 6",
-			 "not offered",
-			 "--enable-after-driver-ok=assume goes on without the "
-			 "promise",
+			 "not offered", assume_cure,
 			 "the device does not promise to enable queues after "
 			 "DRIVER_OK (backend feature "
 			 "ENABLE_AFTER_DRIVER_OK, bit 6)");
@@ -165,8 +304,7 @@ static void fit_enable_late(struct vdpr_fit *fit)
  */
 static const char *wants_doorbell(const struct vdpr_fit *fit)
 {
-	const struct vdpr_quirk *quirk =
-		vdpr_quirk_find(fit->dev, VDPR_QUIRK_DOORBELL);
+	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_DOORBELL);
 
 	if (quirk)
 		return quirk->text;
@@ -184,6 +322,10 @@ static void fit_doorbell(struct vdpr_fit *fit)
 
 	if (!why || !fit->has_cvq || fit->refusals->count)
 		return;
+	if (!fit->dev) {
+		not_seen(fit, "device", "doorbell", why);
+		return;
+	}
 	if (fit->dev->ops->doorbell)
 		ret = fit->dev->ops->doorbell(fit->dev, fit->cvq_index,
 					      &fit->doorbell);
@@ -498,8 +640,7 @@ static void fit_coalescing(struct vdpr_fit *fit)
 /* A base that the parent cannot set would make the device skip buffers. */
 static void fit_bases(struct vdpr_fit *fit)
 {
-	const struct vdpr_quirk *quirk =
-		vdpr_quirk_find(fit->dev, VDPR_QUIRK_NO_BASE);
+	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_NO_BASE);
 	const struct vdpr_reason_kind kind = { "vrings", "device", "base" };
 	char want[NUMBER_TEXT];
 
@@ -524,13 +665,12 @@ static void fit_bases(struct vdpr_fit *fit)
  * no power of two. */
 static void fit_exact_size(struct vdpr_fit *fit)
 {
-	const struct vdpr_quirk *quirk =
-		vdpr_quirk_find(fit->dev, VDPR_QUIRK_EXACT_SIZE);
+	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_EXACT_SIZE);
 	const struct vdpr_reason_kind kind = { "device", "limit", "vring_num" };
 	uint16_t num = fit->info->vring_num;
 	char have[NUMBER_TEXT];
 
-	if (!quirk || !fit->has_cvq ||
+	if (!quirk || !fit->has_cvq || !(fit->seen & VDPR_SEEN_VRING_NUM) ||
 	    (num <= VDPR_RING_MAX && vdpr_is_pow2(num)))
 		return;
 	vdpr_reasons_add(fit->refusals, &kind, "at most 256", number(num, have),
@@ -542,8 +682,7 @@ static void fit_exact_size(struct vdpr_fit *fit)
 
 static void fit_order(struct vdpr_fit *fit)
 {
-	const struct vdpr_quirk *quirk =
-		vdpr_quirk_find(fit->dev, VDPR_QUIRK_ORDER);
+	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_ORDER);
 	const struct vdpr_reason_kind kind = { "device", "device", "order" };
 
 	if (quirk && fit->has_cvq)
@@ -558,10 +697,142 @@ int vdpr_fit_rings(struct vdpr_fit *fit)
 	return fit->refusals->error;
 }
 
+/* ----------------------------------------------------------------- advice */
+
+static void mac_text(const uint8_t mac[6], char text[18])
+{
+	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+		 mac[2], mac[3], mac[4], mac[5]);
+}
+
+/* A driver reads it when it is loaded; until then the restore brings its own. */
+static void advise_mac(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "config", "config", "mac" };
+	char want[18], have[18];
+
+	if (!both_have(fit, VDPR_CONFIG_MAC) ||
+	    !memcmp(fit->state->config.mac, fit->info->config.mac, 6))
+		return;
+	mac_text(fit->state->config.mac, want);
+	mac_text(fit->info->config.mac, have);
+	vdpr_reasons_add(fit->warnings, &kind, want, have,
+			 "create the device with that MAC",
+			 "config.mac: the guest has %s, the device %s: %s",
+			 want, have,
+			 negotiated(fit, VIRTIO_NET_F_CTRL_MAC_ADDR)
+				 ? "the restore sets the guest's, but a driver "
+				   "that is loaded again finds the device's"
+				 : "without CTRL_MAC_ADDR nothing sets it, so "
+				   "the guest's frames may not reach it");
+}
+
+static void advise_link(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "config", "config", "link_up" };
+
+	if (both_have(fit, VDPR_CONFIG_LINK_UP) && fit->state->config.link_up &&
+	    !fit->info->config.link_up)
+		vdpr_reasons_add(fit->warnings, &kind, "true", "false",
+				 "look at the cable and at the switch behind "
+				 "the device",
+				 "config.link_up: the guest has a link, the "
+				 "device has none");
+}
+
+/* A type that is not in use may be asked for any time. */
+static void advise_hash_types(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "config", "limit",
+					       "supported_hash_types" };
+	uint32_t missing = fit->state->config.supported_hash_types &
+			   ~fit->info->config.supported_hash_types;
+	char want[NUMBER_TEXT], have[NUMBER_TEXT], text[VDPR_BIT_TEXT];
+
+	if (!both_have(fit, VDPR_CONFIG_HASH_TYPES) || !missing)
+		return;
+	snprintf(want, sizeof(want), "0x%" PRIx32,
+		 fit->state->config.supported_hash_types);
+	snprintf(have, sizeof(have), "0x%" PRIx32,
+		 fit->info->config.supported_hash_types);
+	vdpr_reasons_add(
+		fit->warnings, &kind, want, have, "",
+		"config: the guest was told of hash type %s, which "
+		"the device does not support (%s of %s)",
+		vdpr_hash_type_text((unsigned int)__builtin_ctz(missing), text),
+		want, have);
+}
+
+/* Limits that no netlink message has. */
+static void advise_unseen(struct vdpr_fit *fit)
+{
+	bool hash = negotiated(fit, VIRTIO_NET_F_RSS) ||
+		    negotiated(fit, VIRTIO_NET_F_HASH_REPORT);
+
+	if (fit->seen & VDPR_SEEN_CONFIG)
+		return;
+	if (hash && !(fit->info->config.has & VDPR_CONFIG_RSS_KEY))
+		not_seen(fit, "config", "rss_max_key_size",
+			 "whether keys, tables and hash types of this size "
+			 "can be set");
+	if (both_have(fit, VDPR_CONFIG_MTU) ||
+	    !(fit->state->config.has & VDPR_CONFIG_MTU) ||
+	    !offers(fit, VIRTIO_NET_F_MTU))
+		return;
+	not_seen(fit, "config", "mtu", "whether it is large enough");
+}
+
+static void advise_rings(struct vdpr_fit *fit)
+{
+	const struct vdpr_reason_kind kind = { "vrings", "limit", "size" };
+	char want[NUMBER_TEXT], have[NUMBER_TEXT];
+
+	for (size_t i = 0; i < fit->state->n_vrings; i++) {
+		const struct vdpr_vring_state *vring = &fit->state->vrings[i];
+
+		if (!(vring->has & VDPR_VRING_SIZE))
+			continue;
+		if (!(fit->seen & VDPR_SEEN_VRING_NUM)) {
+			not_seen(fit, "vrings", "size",
+				 "whether the guest's rings are not too large");
+			return;
+		}
+		if (vring->size <= fit->info->vring_num)
+			continue;
+		vdpr_reasons_add(fit->warnings, &kind,
+				 number(vring->size, want),
+				 number(fit->info->vring_num, have), "",
+				 "vrings: the ring of queue %" PRIu32
+				 " has %s entries, the device takes at most %s",
+				 vring->index, want, have);
+	}
+}
+
+/* What does not keep the state from being restored, but is good to know. */
+static void fit_advise(struct vdpr_fit *fit)
+{
+	static const unsigned int flags = VDPR_QUIRK_HINT | VDPR_QUIRK_CVQ_16 |
+					  VDPR_QUIRK_NO_BASE;
+	const struct vdpr_reason_kind kind = { "device", "device", "driver" };
+	const struct vdpr_quirk *quirk = NULL;
+
+	if (!has_flag(fit, VDPR_RESTORE_ADVISE))
+		return;
+	advise_mac(fit);
+	advise_link(fit);
+	advise_hash_types(fit);
+	advise_unseen(fit);
+	advise_rings(fit);
+	while ((quirk = vdpr_quirk_next(fit->driver, fit->kernel, flags,
+					quirk)))
+		warn(fit, &kind, quirk->text);
+}
+
 int vdpr_fit(struct vdpr_fit *fit)
 {
 	int ret;
 
+	fit_unknown(fit);
 	fit_features(fit);
 	fit_demands(fit);
 	find_cvq(fit);
@@ -578,6 +849,20 @@ int vdpr_fit(struct vdpr_fit *fit)
 	fit_exact_size(fit);
 	fit_order(fit);
 	fit_doorbell(fit);
+	fit_advise(fit);
 	return fit->refusals->error ? fit->refusals->error
 				    : fit->warnings->error;
+}
+
+int vdpr_fit_refused(const struct vdpr_fit *fit, struct vdpr_ctx *ctx,
+		     const char *name)
+{
+	_cleanup_free_ char *text = vdpr_reasons_join(fit->refusals, false);
+	_cleanup_free_ char *cure = vdpr_reasons_join(fit->refusals, true);
+
+	vdpr_fail(ctx, VDPR_CAUSE_REFUSED, -ENOTSUP, "%s: refused: %s", name,
+		  text ? text : "");
+	if (cure && *cure)
+		vdpr_cure(ctx, "%s", cure);
+	return -ENOTSUP;
 }

@@ -24,15 +24,14 @@ static void add_unknown(void *data, const char *name)
 	vdpr_buf_str(names, name);
 }
 
-static void add_unsaved(const struct vdpr_state *s, struct vdpr_buf *names)
+void vdpr_plan_unsaved(const struct vdpr_state *state,
+		       void (*fn)(void *data, const char *name), void *data)
 {
 	char text[VDPR_BIT_TEXT];
 
-	for (size_t i = 0; i < ARRAY_SIZE(unsaved_features); i++) {
-		if (vdpr_features_has(&s->negotiated, unsaved_features[i]))
-			add_unknown(names, vdpr_feature_text(
-						   unsaved_features[i], text));
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(unsaved_features); i++)
+		if (vdpr_features_has(&state->negotiated, unsaved_features[i]))
+			fn(data, vdpr_feature_text(unsaved_features[i], text));
 }
 
 static int refuse(struct vdpr_ctx *ctx, const struct vdpr_buf *unknown,
@@ -58,7 +57,7 @@ static int check_known(struct vdpr_ctx *ctx, const struct vdpr_state *s)
 	_cleanup_buf_ struct vdpr_buf unsaved = { 0 };
 
 	vdpr_state_unknown(s, add_unknown, &unknown);
-	add_unsaved(s, &unsaved);
+	vdpr_plan_unsaved(s, add_unknown, &unsaved);
 	if (vdpr_buf_error(&unknown) || vdpr_buf_error(&unsaved))
 		return vdpr_fail_memory(ctx);
 	return unknown.len || unsaved.len ? refuse(ctx, &unknown, &unsaved) : 0;

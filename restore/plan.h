@@ -28,4 +28,9 @@ struct vdpr_plan {
  * unknown sends nothing. Return: 0, -ENOMEM. */
 int vdpr_plan_encode(const struct vdpr_state *state, struct vdpr_plan *plan);
 
+/* vdpr_plan_unsaved() - negotiated features whose commands a state cannot hold.
+ * @fn: called with the name of each. */
+void vdpr_plan_unsaved(const struct vdpr_state *state,
+		       void (*fn)(void *data, const char *name), void *data);
+
 #endif

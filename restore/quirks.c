@@ -6,8 +6,9 @@
 
 /*
  * Read in the drivers' source (drivers/vdpa/, Linux 6.12 and 7.2); only vp-vdpa
- * was also run. The names are those of the parent device's driver in sysfs, or
- * of the parent itself where it has no driver (vduse).
+ * and vdpa_sim were also run. The names are those of the parent device's driver in
+ * sysfs, or of the parent itself where it has no driver (vduse), or of the
+ * management device where sysfs shows no parent (vdpasim_net).
  */
 static const struct vdpr_quirk quirks[] = {
 	{ "mlx5_core", 0, VDPR_KERNEL(6, 9), VDPR_QUIRK_CVQ_16,
@@ -18,19 +19,36 @@ static const struct vdpr_quirk quirks[] = {
 	  "mlx5_vdpa with pre-created virtqueues starts the first pair at "
 	  "DRIVER_OK and every added pair at VQ_PAIRS_SET, enabled or not",
 	  0 },
-	{ "snet-vdpa-driver", 0, 0, VDPR_QUIRK_EXACT_SIZE | VDPR_QUIRK_ORDER,
+	{ "mlx5_core", 0, VDPR_KERNEL(6, 7), VDPR_QUIRK_NO_PROMISE,
+	  "mlx5_vdpa before Linux 6.7 does not offer ENABLE_AFTER_DRIVER_OK",
+	  0 },
+	{ "mlx5_core", 0, 0, VDPR_QUIRK_HINT,
+	  "mlx5_vdpa leaves the control virtqueue disabled after SUSPEND and "
+	  "RESUME: enable it again",
+	  0 },
+	{ "snet-vdpa-driver", 0, 0,
+	  VDPR_QUIRK_EXACT_SIZE | VDPR_QUIRK_ORDER | VDPR_QUIRK_NO_PROMISE,
 	  "snet hands every ring to the DPU at DRIVER_OK, enabled or not, and "
 	  "takes no other ring size than its own",
 	  0 },
-	{ "vduse", 0, 0, VDPR_QUIRK_ORDER,
+	{ "vduse", 0, 0, VDPR_QUIRK_ORDER | VDPR_QUIRK_NO_PROMISE,
 	  "VDUSE before Linux 7.3 does not tell its daemon of a queue that is "
 	  "enabled after DRIVER_OK, later ones only where it asked for that",
 	  0 },
+	{ "vduse", 0, 0, VDPR_QUIRK_HINT,
+	  "VDUSE takes no network device with a control virtqueue", 0 },
 	{ "ifcvf", 0, VDPR_KERNEL(6, 3), VDPR_QUIRK_ORDER,
 	  "ifcvf before Linux 6.3 programs the hardware at DRIVER_OK only", 0 },
+	{ "ifcvf", 0, 0, VDPR_QUIRK_NO_PROMISE,
+	  "ifcvf does not offer ENABLE_AFTER_DRIVER_OK", 0 },
 	{ "vp-vdpa", 0, 0, VDPR_QUIRK_NO_BASE,
 	  "vp_vdpa can set no ring base but the initial one", 0 },
-	{ "alibaba-eni-vdpa", 0, 0, VDPR_QUIRK_NO_BASE | VDPR_QUIRK_ORDER,
+	{ "vp-vdpa", 0, 0, VDPR_QUIRK_NO_PROMISE,
+	  "vp_vdpa does not offer ENABLE_AFTER_DRIVER_OK, though it enables "
+	  "late where the device behind it does",
+	  0 },
+	{ "alibaba-eni-vdpa", 0, 0,
+	  VDPR_QUIRK_NO_BASE | VDPR_QUIRK_ORDER | VDPR_QUIRK_NO_PROMISE,
 	  "eni_vdpa can set no ring base but the initial one, and starts a "
 	  "ring when its addresses are set, enabled or not",
 	  0 },
@@ -38,6 +56,22 @@ static const struct vdpr_quirk quirks[] = {
 	  "octeon_ep is notified through its mapped doorbell only",
 	  BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_PACKED) |
 		  BIT_ULL(VIRTIO_F_NOTIFICATION_DATA) },
+	{ "octep_vdpa", 0, 0, VDPR_QUIRK_NO_PROMISE,
+	  "octeon_ep does not offer ENABLE_AFTER_DRIVER_OK", 0 },
+	{ "pds_vdpa", 0, 0, VDPR_QUIRK_NO_PROMISE,
+	  "pds_vdpa does not offer ENABLE_AFTER_DRIVER_OK", 0 },
+	{ "pds_vdpa", 0, 0, VDPR_QUIRK_HINT,
+	  "pds_vdpa says only in the kernel log that a queue could not be "
+	  "enabled, and sets the MAC it was created with at every reset",
+	  0 },
+	{ "vdpasim_net", 0, VDPR_KERNEL(6, 6), VDPR_QUIRK_NO_PROMISE,
+	  "vdpa_sim before Linux 6.6 does not offer ENABLE_AFTER_DRIVER_OK",
+	  0 },
+	{ "vdpasim_net", 0, 0, VDPR_QUIRK_HINT,
+	  "vdpa_sim acknowledges a refused command as accepted if it stands "
+	  "behind an accepted one, and with use_va=1 stops for good when its "
+	  "owner's process ends",
+	  0 },
 };
 
 static bool applies(const struct vdpr_quirk *quirk, unsigned int kernel)
@@ -57,16 +91,24 @@ static bool is_driver(const char *name, const char *wanted)
 	       (name[len] == '\0' || name[len] == '.');
 }
 
+const struct vdpr_quirk *vdpr_quirk_next(const char *driver,
+					 unsigned int kernel, unsigned int flag,
+					 const struct vdpr_quirk *after)
+{
+	const struct vdpr_quirk *end = quirks + ARRAY_SIZE(quirks);
+
+	if (!driver)
+		return NULL;
+	for (const struct vdpr_quirk *q = after ? after + 1 : quirks; q < end;
+	     q++)
+		if (q->flags & flag && is_driver(driver, q->driver) &&
+		    applies(q, kernel))
+			return q;
+	return NULL;
+}
+
 const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,
 					 unsigned int flag)
 {
-	if (!dev->driver)
-		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(quirks); i++) {
-		if (quirks[i].flags & flag &&
-		    is_driver(dev->driver, quirks[i].driver) &&
-		    applies(&quirks[i], dev->kernel))
-			return &quirks[i];
-	}
-	return NULL;
+	return vdpr_quirk_next(dev->driver, dev->kernel, flag, NULL);
 }

@@ -17,6 +17,10 @@
 #define VDPR_QUIRK_DOORBELL BIT(4)
 /* SET_FEATURES fails without certain bits: see demands. */
 #define VDPR_QUIRK_DEMANDS BIT(5)
+/* ENABLE_AFTER_DRIVER_OK is not offered: for who has not opened the device. */
+#define VDPR_QUIRK_NO_PROMISE BIT(6)
+/* Nothing that the restore minds, but good to know: see text. */
+#define VDPR_QUIRK_HINT BIT(7)
 
 struct vdpr_quirk {
 	const char *driver;
@@ -34,5 +38,13 @@ struct vdpr_quirk {
  */
 const struct vdpr_quirk *vdpr_quirk_find(const struct vdpr_dev *dev,
 					 unsigned int flag);
+
+/* vdpr_quirk_next() - the same for a driver by its name, one after another.
+ * @driver: may be NULL.
+ * @after: the last one found, NULL for the first.
+ */
+const struct vdpr_quirk *vdpr_quirk_next(const char *driver,
+					 unsigned int kernel, unsigned int flag,
+					 const struct vdpr_quirk *after);
 
 #endif

@@ -74,6 +74,72 @@ void vdpr_reasons_free(struct vdpr_reasons *list)
 	*list = (struct vdpr_reasons){ 0 };
 }
 
+/* Has an earlier reason the same text, or the same cure? */
+static bool said_before(const struct vdpr_reasons *list, size_t i, bool cure)
+{
+	const struct vdpr_reason *this = &list->reason[i];
+
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(cure ? list->reason[k].cure : list->reason[k].text,
+			    cure ? this->cure : this->text))
+			return true;
+	return false;
+}
+
+char *vdpr_reasons_join(const struct vdpr_reasons *list, bool cure)
+{
+	struct vdpr_buf text = { 0 };
+
+	vdpr_buf_str(&text, "");
+	for (size_t i = 0; i < list->count; i++) {
+		const char *part = cure ? list->reason[i].cure
+					: list->reason[i].text;
+
+		if (!*part || said_before(list, i, cure))
+			continue;
+		if (text.len)
+			vdpr_buf_str(&text, "; ");
+		vdpr_buf_str(&text, part);
+	}
+	return text.data;
+}
+
+void vdpr_report_take_error(struct vdpr_report *report,
+			    const struct vdpr_ctx *ctx)
+{
+	report->failed = true;
+	report->cause = vdpr_ctx_cause(ctx);
+	report->text = strdup(vdpr_ctx_error(ctx));
+	report->cure = strdup(vdpr_ctx_cure(ctx));
+}
+
+int vdpr_report_reason(const struct vdpr_report *report,
+		       enum vdpr_reason_list list, size_t index,
+		       struct vdpr_reason_info *out)
+{
+	const struct vdpr_reasons *from =
+		list == VDPR_REFUSALS ? &report->refusals : &report->warnings;
+	const struct vdpr_reason *reason;
+	struct vdpr_reason_info info;
+
+	if (index >= from->count)
+		return -ERANGE;
+	reason = &from->reason[index];
+	info = (struct vdpr_reason_info){
+		.size = out->size,
+		.section = reason->section,
+		.kind = reason->kind,
+		.name = reason->name,
+		.want = reason->want,
+		.have = reason->have,
+		.text = reason->text,
+		.cure = reason->cure,
+	};
+	/* An older caller's struct ends earlier. */
+	memcpy(out, &info, out->size < sizeof(info) ? out->size : sizeof(info));
+	return 0;
+}
+
 /* ------------------------------------------------------------------- JSON */
 
 /*

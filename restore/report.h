@@ -51,6 +51,10 @@ void vdpr_reasons_add(struct vdpr_reasons *list,
 	VDPR_PRINTF(6, 7);
 void vdpr_reasons_free(struct vdpr_reasons *list);
 
+/* All texts, or all cures, in one line, none twice. Freed by the caller; NULL
+ * without memory. */
+char *vdpr_reasons_join(const struct vdpr_reasons *list, bool cure);
+
 #define VDPR_NO_ACK (-1)
 
 struct vdpr_command_result {
@@ -84,5 +88,9 @@ struct vdpr_report {
 	bool failed;
 	char *text, *cure; /* of the failure */
 };
+
+/* The report keeps its own copy of the failure: it outlives the context's. */
+void vdpr_report_take_error(struct vdpr_report *report,
+			    const struct vdpr_ctx *ctx);
 
 #endif

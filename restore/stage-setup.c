@@ -28,48 +28,9 @@ int vdpr_step_examine(struct vdpr_run *run)
 	return ret ? vdpr_diagnose_call(run, "GET_", ret) : 0;
 }
 
-/* Has an earlier reason the same text, or the same cure? */
-static bool said_before(const struct vdpr_reasons *list, size_t i, bool cure)
-{
-	const struct vdpr_reason *this = &list->reason[i];
-
-	for (size_t k = 0; k < i; k++)
-		if (!strcmp(cure ? list->reason[k].cure : list->reason[k].text,
-			    cure ? this->cure : this->text))
-			return true;
-	return false;
-}
-
-/* All reasons, or all cures, in one line. */
-static char *join(const struct vdpr_reasons *list, bool cure)
-{
-	struct vdpr_buf text = { 0 };
-
-	vdpr_buf_str(&text, "");
-	for (size_t i = 0; i < list->count; i++) {
-		const char *part = cure ? list->reason[i].cure
-					: list->reason[i].text;
-
-		if (!*part || said_before(list, i, cure))
-			continue;
-		if (text.len)
-			vdpr_buf_str(&text, "; ");
-		vdpr_buf_str(&text, part);
-	}
-	return text.data;
-}
-
 int vdpr_run_refused(struct vdpr_run *run)
 {
-	const struct vdpr_reasons *list = &run->report->refusals;
-	_cleanup_free_ char *text = join(list, false);
-	_cleanup_free_ char *cure = join(list, true);
-
-	vdpr_fail(run->ctx, VDPR_CAUSE_REFUSED, -ENOTSUP, "%s: refused: %s",
-		  run->dev->name, text ? text : "");
-	if (cure && *cure)
-		vdpr_cure(run->ctx, "%s", cure);
-	return -ENOTSUP;
+	return vdpr_fit_refused(&run->fit, run->ctx, run->dev->name);
 }
 
 static int make_plan(struct vdpr_run *run)
@@ -140,14 +101,15 @@ static int check_warm(struct vdpr_run *run)
 
 int vdpr_run_compare(struct vdpr_run *run)
 {
-	int ret = make_plan(run);
+	int ret = 0;
 
-	if (ret)
-		return ret;
 	run->fit = (struct vdpr_fit){
 		.state = run->state,
 		.dev = run->dev,
 		.info = &run->info,
+		.seen = VDPR_SEEN_ALL,
+		.driver = run->dev->driver,
+		.kernel = run->dev->kernel,
 		.opts = &run->opts,
 		.refusals = &run->report->refusals,
 		.warnings = &run->report->warnings,
@@ -155,6 +117,10 @@ int vdpr_run_compare(struct vdpr_run *run)
 	};
 	if (vdpr_fit(&run->fit))
 		return vdpr_fail_memory(run->ctx);
+	if (run->fit.plannable)
+		ret = make_plan(run);
+	if (ret)
+		return ret;
 	log_warnings(run);
 	if (run->report->refusals.count)
 		return vdpr_run_refused(run);
