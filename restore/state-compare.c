@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "restore/ctx.h"
+#include "restore/fit.h"
 #include "restore/json-write.h"
 #include "restore/state-item.h"
 
 struct compare {
 	const struct vdpr_state *a, *b;
+	unsigned int flags; /* VDPR_COMPARE_* */
 	vdpr_compare_fn fn;
 	void *data;
 	bool differs;
@@ -75,6 +77,18 @@ static void put_negotiated(struct vdpr_json_writer *w,
 	vdpr_json_put_text(w, text);
 }
 
+static bool same_features(const struct compare *c)
+{
+	struct vdpr_features asked;
+
+	if (vdpr_features_equal(&c->a->negotiated, &c->b->negotiated))
+		return true;
+	if (!(c->flags & VDPR_COMPARE_RESTORED))
+		return false;
+	asked = vdpr_fit_restored(&c->a->negotiated, &c->b->offered);
+	return vdpr_features_equal(&asked, &c->b->negotiated);
+}
+
 static void compare_features(struct compare *c)
 {
 	bool a = c->a->negotiated_known;
@@ -82,28 +96,41 @@ static void compare_features(struct compare *c)
 	enum vdpr_compare_result result = VDPR_UNSEEN;
 
 	if (a && b)
-		result = vdpr_features_equal(&c->a->negotiated,
-					     &c->b->negotiated)
-				 ? VDPR_SAME
-				 : VDPR_DIFFERS;
+		result = same_features(c) ? VDPR_SAME : VDPR_DIFFERS;
 	report_with(c, "features", result, a ? put_negotiated : NULL,
 		    b ? put_negotiated : NULL);
+}
+
+/* A device shows the MAC that it was given last. */
+static bool is_restored_mac(const struct compare *c)
+{
+	return c->flags & VDPR_COMPARE_RESTORED &&
+	       c->a->member[VDPR_MAC_ADDRESS] == VDPR_KNOWN &&
+	       !memcmp(c->a->mac, c->b->config.mac, sizeof(c->a->mac));
+}
+
+static enum vdpr_compare_result compare_config_member(const struct compare *c,
+						      uint32_t bit)
+{
+	bool a = c->a->config.has & bit;
+	bool b = c->b->config.has & bit;
+
+	if (bit == VDPR_CONFIG_ANNOUNCE && c->flags & VDPR_COMPARE_RESTORED)
+		return VDPR_SAME;
+	if (a != b)
+		return VDPR_UNSEEN;
+	if (!a || vdpr_config_equal(&c->a->config, &c->b->config, bit))
+		return VDPR_SAME;
+	return bit == VDPR_CONFIG_MAC && is_restored_mac(c) ? VDPR_SAME
+							    : VDPR_DIFFERS;
 }
 
 static void compare_config(struct compare *c)
 {
 	enum vdpr_compare_result result = VDPR_SAME;
 
-	for (unsigned int i = 0; i < VDPR_CONFIG_MEMBERS; i++) {
-		bool a = c->a->config.has & BIT(i);
-		bool b = c->b->config.has & BIT(i);
-
-		if (a != b)
-			result = worse(result, VDPR_UNSEEN);
-		else if (a && !vdpr_config_equal(&c->a->config, &c->b->config,
-						 BIT(i)))
-			result = VDPR_DIFFERS;
-	}
+	for (unsigned int i = 0; i < VDPR_CONFIG_MEMBERS; i++)
+		result = worse(result, compare_config_member(c, BIT(i)));
 	report_with(c, "config", result, vdpr_json_put_config,
 		    vdpr_json_put_config);
 }
@@ -126,6 +153,47 @@ static enum vdpr_compare_result compare_member(const struct vdpr_state *a,
 	    (pb == VDPR_ABSENT && !b->negotiated_known))
 		return VDPR_UNSEEN;
 	return vdpr_member_equal(a, b, m) ? VDPR_SAME : VDPR_DIFFERS;
+}
+
+/*
+ * Nothing reads the guest's MAC back but config space, where a device that was
+ * given one by command shows it (virtio 1.3, 5.1.6.5.2.1).
+ */
+static bool sees_address(const struct compare *c)
+{
+	const struct vdpr_state *driver = c->b->negotiated_known ? c->b : c->a;
+
+	if (!(c->flags & VDPR_COMPARE_RESTORED) ||
+	    c->a->member[VDPR_MAC_ADDRESS] != VDPR_KNOWN ||
+	    c->b->member[VDPR_MAC_ADDRESS] == VDPR_KNOWN ||
+	    !(c->b->config.has & VDPR_CONFIG_MAC))
+		return false;
+	/* Only F_MAC obliges it to. */
+	return is_restored_mac(c) ||
+	       vdpr_features_has(&driver->negotiated, VIRTIO_NET_F_MAC);
+}
+
+static enum vdpr_compare_result compare_one(const struct compare *c,
+					    enum vdpr_member m)
+{
+	if (m != VDPR_MAC_ADDRESS || !sees_address(c))
+		return compare_member(c->a, c->b, m);
+	return is_restored_mac(c) ? VDPR_SAME : VDPR_DIFFERS;
+}
+
+/* What is seen of a section that the state itself does not know. */
+static char *seen_text(struct compare *c, enum vdpr_section section)
+{
+	const uint8_t *mac = c->b->config.mac;
+	char *text = NULL;
+
+	if (section != VDPR_SECTION_MAC || !sees_address(c))
+		return NULL;
+	if (asprintf(&text, "{\"address\":\"%02x:%02x:%02x:%02x:%02x:%02x\"}",
+		     mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]) >= 0)
+		return text;
+	c->err = -ENOMEM;
+	return NULL;
 }
 
 static char *section_text(struct compare *c, const struct vdpr_state *state,
@@ -152,10 +220,12 @@ static void compare_section(struct compare *c, enum vdpr_section section)
 	enum vdpr_compare_result result = VDPR_SAME;
 	bool any = false;
 
+	if (!b)
+		b = seen_text(c, section);
 	for (; m < end; m++) {
 		any |= c->a->member[m] != VDPR_ABSENT ||
 		       c->b->member[m] != VDPR_ABSENT;
-		result = worse(result, compare_member(c->a, c->b, m));
+		result = worse(result, compare_one(c, m));
 	}
 	if (any)
 		report(c, vdpr_section_name[section], result, a, b);
@@ -239,7 +309,9 @@ int vdpr_state_compare(struct vdpr_ctx *ctx, const struct vdpr_state *a,
 		       const struct vdpr_state *b, unsigned int flags,
 		       vdpr_compare_fn fn, void *data)
 {
-	struct compare c = { .a = a, .b = b, .fn = fn, .data = data };
+	struct compare c = {
+		.a = a, .b = b, .flags = flags, .fn = fn, .data = data
+	};
 
 	compare_features(&c);
 	compare_config(&c);

@@ -35,7 +35,8 @@ static int teardown(void **state)
 }
 
 /* A state of a few members: the rest of the file around @rest. */
-static struct vdpr_state *make(const char *negotiated, const char *rest)
+static struct vdpr_state *make_offered(const char *offered,
+				       const char *negotiated, const char *rest)
 {
 	struct vdpr_state *s = NULL;
 	char *text = NULL;
@@ -44,12 +45,17 @@ static struct vdpr_state *make(const char *negotiated, const char *rest)
 		asprintf(
 			&text,
 			"{\"schema\": \"vdpa-restore/state\", \"version\": 1, \"compat\": 1, "
-			"\"features\": {\"offered\": \"0x92300001fffeffaf\", \"negotiated\": %s}, %s}",
-			negotiated, rest) > 0);
+			"\"features\": {\"offered\": \"%s\", \"negotiated\": %s}, %s}",
+			offered, negotiated, rest) > 0);
 	if (vdpr_state_parse(ctx, text, strlen(text), &s))
 		fail_msg("%s: %s", vdpr_ctx_error(ctx), text);
 	free(text);
 	return s;
+}
+
+static struct vdpr_state *make(const char *negotiated, const char *rest)
+{
+	return make_offered("0x92300001fffeffaf", negotiated, rest);
 }
 
 static char *format(const struct vdpr_state *s)
@@ -225,6 +231,89 @@ static void announce_is_optional_so_its_absence_is_unseen(void **state)
 		       "features same \"0x100220000\" \"0x100220000\"\n"
 		       "config same {} {}\n"
 		       "announce unseen {\"pending\":true} -\n");
+}
+
+/* MAC, CTRL_MAC_ADDR, CTRL_VQ; and what a restore to a device makes of it */
+#define MAC_CVQ "\"0x100820020\""
+#define MAC_CVQ_DEVICE "\"0x300820020\""
+#define MAC_RESTORED                                                            \
+	"\"config\": {\"mac\": \"52:54:00:00:00:01\"}, \"mac\": {\"address\": " \
+	"\"52:54:00:00:00:02\"}, \"unknown\": []"
+#define MAC_SEEN(mac) \
+	"\"config\": {\"mac\": \"" mac "\"}, \"unknown\": [\"mac\"]"
+
+static const struct {
+	const char *features, *other; /* negotiated by the device */
+	const char *mac;	      /* in its config */
+	int want;
+	const char *says;
+} restored[] = {
+	/* as it should be: ACCESS_PLATFORM besides, the guest's MAC in config */
+	{ MAC_CVQ, MAC_CVQ_DEVICE, MAC_SEEN("52:54:00:00:00:02"), 0,
+	  "features same|config same|mac same|" },
+	{ MAC_CVQ, MAC_CVQ, MAC_SEEN("52:54:00:00:00:02"), 0,
+	  "features same|config same|mac same|" },
+	/* the MAC was not restored */
+	{ MAC_CVQ, MAC_CVQ_DEVICE, MAC_SEEN("52:54:00:00:00:01"), 1,
+	  "features same|config same|mac differs|" },
+	{ MAC_CVQ, MAC_CVQ_DEVICE, MAC_SEEN("52:54:00:00:00:03"), 1,
+	  "features same|config differs|mac differs|" },
+	/* without F_MAC the device need not show it */
+	{ MAC_CVQ, "\"0x300820000\"", MAC_SEEN("52:54:00:00:00:01"), 1,
+	  "features differs|config same|mac unseen|" },
+	/* GUEST_ANNOUNCE is the VMM's, and the device does not offer it */
+	{ "\"0x100a20020\"", MAC_CVQ_DEVICE, MAC_SEEN("52:54:00:00:00:02"), 1,
+	  "features differs|config same|mac same|" },
+	/* a bit too few */
+	{ MAC_CVQ, "\"0x300020020\"",
+	  "\"config\": {\"mac\": \"52:54:00:00:00:02\"}, \"unknown\": []", 1,
+	  "features differs|config same|mac same|" },
+};
+
+static void see_result(void *data, const char *section,
+		       enum vdpr_compare_result result, const char *x,
+		       const char *y)
+{
+	static const char *const names[] = { "same", "differs", "unseen" };
+
+	(void)data;
+	(void)x;
+	(void)y;
+	snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s %s|",
+		 section, names[result]);
+}
+
+static void what_a_restore_makes_different_is_the_same(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(restored); i++) {
+		a = make(restored[i].features, MAC_RESTORED);
+		b = make_offered("0x92300003fffeffaf", restored[i].other,
+				 restored[i].mac);
+		seen[0] = '\0';
+		assert_int_equal(vdpr_state_compare(ctx, a, b,
+						    VDPR_COMPARE_RESTORED,
+						    see_result, NULL),
+				 restored[i].want);
+		assert_string_equal(seen, restored[i].says);
+		vdpr_state_free(a);
+		vdpr_state_free(b);
+		a = NULL;
+		b = NULL;
+	}
+}
+
+/* Bits that the device does not offer are the VMM's own. */
+static void a_vmm_s_own_features_need_not_be_the_device_s(void **state)
+{
+	(void)state;
+	a = make("\"0x100a20028\"", MAC_RESTORED);
+	b = make_offered("0x300820020", "\"0x300820020\"",
+			 "\"config\": {}, \"unknown\": [\"mac\"]");
+	assert_int_equal(vdpr_state_compare(ctx, a, b, 0, NULL, NULL), 1);
+	assert_int_equal(vdpr_state_compare(ctx, a, b, VDPR_COMPARE_RESTORED,
+					    NULL, NULL),
+			 0);
 }
 
 static void a_state_is_the_same_as_itself(void **state)
@@ -582,6 +671,8 @@ int main(void)
 		T(absent_differs_where_the_features_are_known),
 		T(rings_are_compared_on_demand),
 		T(announce_is_optional_so_its_absence_is_unseen),
+		T(what_a_restore_makes_different_is_the_same),
+		T(a_vmm_s_own_features_need_not_be_the_device_s),
 		T(a_state_is_the_same_as_itself),
 		T(merging_fills_what_is_unknown),
 		T(features_that_become_known_decide_what_is_required),
