@@ -143,6 +143,11 @@ $(B)/tests/test-steady: test_more = $(addprefix -Wl$(comma)--wrap=,malloc calloc
 wrap_alloc = $(foreach f,malloc calloc realloc reallocarray,-Wl,--wrap=$(f))
 $(B)/tests/test-shadow: ALL_LDFLAGS += $(wrap_alloc)
 
+# Data tables of the tool, and what they need of it.
+wish_obj := $(addprefix $(B)/cmd/,wish.o mgmtdev.o vmm.o reasons.o state-object.o out.o)
+$(B)/tests/test-wish: $(wish_obj)
+$(B)/tests/test-wish: test_more = $(wish_obj)
+
 # Programs that the lab runs on real devices, linked like the tests.
 test_prog := $(B)/tests/conformance/conformance $(B)/tests/faults/faults \
 	$(B)/tests/bench/relay

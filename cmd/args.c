@@ -13,10 +13,6 @@ static const struct later {
 	const char *command;
 	const char *option;
 } laters[] = {
-	{ "check", NULL },
-	{ "verify", NULL },
-	{ "provision", NULL },
-	{ "unprovision", NULL },
 	{ "shadow", NULL },
 	{ "run", NULL },
 	{ "save", "--control" },

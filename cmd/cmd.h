@@ -81,8 +81,9 @@ struct command {
 	cJSON *(*failure)(const struct cli *cli);
 };
 
-extern const struct command cmd_diff, cmd_export, cmd_help, cmd_list, cmd_load,
-	cmd_plan, cmd_save, cmd_show, cmd_transcript;
+extern const struct command cmd_check, cmd_diff, cmd_export, cmd_help, cmd_list,
+	cmd_load, cmd_plan, cmd_provision, cmd_save, cmd_show, cmd_transcript,
+	cmd_unprovision, cmd_verify;
 extern const struct option_info global_options[];
 
 /* Command by position, in the order of the help, or NULL past the last. */
@@ -208,6 +209,14 @@ int input_check_file(struct cli *cli, const char *word);
  * Return: 0 or an exit code. */
 int input_dev_state(struct cli *cli, const char *word, struct vdpr_state **out);
 
+/* A state as the object that its file would hold; NULL after an error has been
+ * said. */
+cJSON *input_object(struct cli *cli, const struct vdpr_state *state);
+
+/* "features": {KEY: "0x..."} of such an object. Return: false if it is null. */
+bool input_features(const cJSON *object, const char *key,
+		    struct vdpr_features *out);
+
 /* The state in a FILE, or that of a DEV. Return: 0 or an exit code. */
 int input_side(struct cli *cli, const char *word, struct vdpr_state **out);
 
@@ -235,6 +244,7 @@ char *lacking_sources(const char *name);
 /* ----------------------------------------------------------------- netlink */
 
 struct vdpa_nl;
+struct vdpa_config;
 struct netlink_error;
 
 /* Connects to the kernel's vdpa netlink. Return: as vdpa_nl_open(). */
@@ -245,6 +255,15 @@ int vdpa_fail(struct cli *cli, const struct netlink_error *error);
 
 /* Judges the NAME of --vdpa. Return: 0 or an exit code. */
 int vdpa_check_name(struct cli *cli, const char *name);
+
+/* Reads a network device's configuration; where the kernel does not tell its
+ * features, those of its management device. Return: 0 or an exit code. */
+int vdpa_read_config(struct cli *cli, struct vdpa_nl *nl, const char *name,
+		     struct vdpa_config *out);
+
+/* Only members whose feature is offered: Linux 6.1 shows the link's state of any
+ * device. */
+struct vdpr_net_config vdpa_net_config(const struct vdpa_config *c);
 
 /* What netlink tells of a device, as a state; does not open it.
  * Return: 0 or an exit code. */
@@ -277,6 +296,10 @@ void out_text(FILE *to, const char *text);
 /* "0x..." of a mask, without leading zeros. */
 #define FEATURES_TEXT 35
 void out_features_hex(const struct vdpr_features *f, char text[FEATURES_TEXT]);
+
+/* Name of a feature, "bit_N" where it has none; @text may be used for that. */
+#define FEATURE_NAME 16
+const char *out_feature_name(unsigned int bit, char text[FEATURE_NAME]);
 
 /* Adds a word to a line of at most 79 columns; a new line begins with @indent
  * blanks. @column: where the line stands, @indent at first. */
@@ -345,6 +368,20 @@ int show_device(struct cli *cli, const char *word);
 /* load: the report that vdpr_report_format() gave, as text. Return: 0 or an exit
  * code. */
 int load_print_report(struct cli *cli, const char *text);
+
+/* list: who has a char device open, as an array of {pid, comm}; null where some
+ * process could not be looked at and none was found. */
+cJSON *list_openers(const char *chardev);
+
+/* list: the same for people, "12 qemu, 13 testpmd" and a newline. */
+void list_print_openers(FILE *to, const cJSON *openers);
+
+/* load: VDPR_RESTORE_* that the options of the same names stand for. */
+unsigned int load_flags(const struct args *args);
+
+/* diff: compares two states and shows the result. Return: an exit code. */
+int diff_states(struct cli *cli, const struct vdpr_state *a,
+		const struct vdpr_state *b, unsigned int flags);
 
 /* ----------------------------------------------------------------- signals */
 

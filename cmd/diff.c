@@ -18,6 +18,7 @@ static const char *const result_name[] = {
 struct diff {
 	struct cli *cli;
 	cJSON *sections; /* NULL: as text */
+	unsigned int n_seen;
 };
 
 static void print_side(FILE *to, char side, const char *value)
@@ -55,6 +56,7 @@ static void section(void *data, const char *name,
 	struct diff *diff = data;
 	cJSON *object;
 
+	diff->n_seen += result != VDPR_UNSEEN;
 	if (!diff->sections) {
 		section_text(diff->cli->out, name, result, a, b);
 		return;
@@ -67,8 +69,8 @@ static void section(void *data, const char *name,
 	cJSON_AddItemToArray(diff->sections, object);
 }
 
-static int compare(struct cli *cli, const struct vdpr_state *a,
-		   const struct vdpr_state *b, unsigned int flags)
+int diff_states(struct cli *cli, const struct vdpr_state *a,
+		const struct vdpr_state *b, unsigned int flags)
 {
 	struct diff diff = { .cli = cli };
 	cJSON *object;
@@ -83,6 +85,9 @@ static int compare(struct cli *cli, const struct vdpr_state *a,
 		return fail_ctx(cli);
 	}
 	code = differs ? VDPR_CAUSE_REFUSED : 0;
+	if (!diff.n_seen)
+		note(cli, "nothing could be seen on both sides: \"same\" says "
+			  "nothing here");
 	if (!cli->json)
 		return code;
 	object = cJSON_CreateObject();
@@ -134,7 +139,7 @@ static int diff_run(struct cli *cli, const struct args *args)
 	if (!code)
 		code = read_sides(cli, args, side);
 	if (!code)
-		code = compare(cli, side[0], side[1], flags);
+		code = diff_states(cli, side[0], side[1], flags);
 	vdpr_state_free(side[0]);
 	vdpr_state_free(side[1]);
 	return code;

@@ -186,13 +186,17 @@ int input_check(struct cli *cli, const char *word)
 	return vdpr_dev_is_name(word) ? input_check_dev_read(cli, word) : 0;
 }
 
-/* A device that a VMM is running on cannot be asked; its state can be had all
- * the same. */
-static const char busy_cure[] =
+/* A device that a VMM is running on cannot be asked; much can be had all the
+ * same. */
+static const char busy_save[] =
 	"another process holds it, most likely a VMM (vdpa-restore list shows "
 	"which); without opening it, save takes what the kernel tells with --vdpa, "
 	"what the VMM's own descriptor shows with --device pid:PID, and the rest "
 	"from a --transcript of the control commands that the VMM recorded";
+
+static const char busy_check[] =
+	"another process holds it (vdpa-restore list shows which); check what "
+	"netlink tells of it with --vdpa, which opens nothing";
 
 int input_open(struct cli *cli, const char *word, struct vdpr_dev **out)
 {
@@ -201,7 +205,9 @@ int input_open(struct cli *cli, const char *word, struct vdpr_dev **out)
 	cli->stage = "open";
 	rc = vdpr_dev_open(cli->ctx, word, out);
 	if (rc == -EBUSY && cli->command == &cmd_save)
-		return fail_ctx_cure(cli, busy_cure);
+		return fail_ctx_cure(cli, busy_save);
+	if (rc == -EBUSY && cli->command == &cmd_check)
+		return fail_ctx_cure(cli, busy_check);
 	return rc < 0 ? fail_ctx(cli) : 0;
 }
 

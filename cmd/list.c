@@ -86,9 +86,7 @@ static void add_opener(cJSON *array, int proc, const char *pid)
 	cJSON_AddItemToArray(array, object);
 }
 
-/* Who has a char device open. Return: an array; null where some process could
- * not be looked at and none was found. */
-static cJSON *find_openers(const char *chardev)
+cJSON *list_openers(const char *chardev)
 {
 	cJSON *array = cJSON_CreateArray();
 	bool blind = false;
@@ -284,29 +282,21 @@ static int add_device(void *data, const struct vdpr_list_entry *entry)
 	add_mgmtdev_name(l, object, entry);
 	json_add_text(object, "char", entry->chardev);
 	add_netdev(object, entry);
-	cJSON_AddItemToObject(object, "openers", find_openers(entry->chardev));
+	cJSON_AddItemToObject(object, "openers", list_openers(entry->chardev));
 	add_negotiated(l, object, entry->name);
 	cJSON_AddItemToArray(l->devices, object);
 	return 0;
 }
 
-/* Who uses a device: processes, or the kernel as an interface of its own. */
-static void print_users(FILE *to, const cJSON *device)
+void list_print_openers(FILE *to, const cJSON *openers)
 {
-	const cJSON *openers =
-		cJSON_GetObjectItemCaseSensitive(device, "openers");
-	const char *netdev = json_text(device, "netdev");
 	const cJSON *one;
 	const char *separator = "";
 
-	if (*netdev) {
-		fputs("interface ", to);
-		out_text(to, netdev);
-	} else if (!cJSON_IsArray(openers)) {
+	if (!cJSON_IsArray(openers))
 		fputs("not known", to);
-	} else if (!cJSON_GetArraySize(openers)) {
+	else if (!cJSON_GetArraySize(openers))
 		fputs("-", to);
-	}
 	cJSON_ArrayForEach(one, openers)
 	{
 		fprintf(to, "%s%.0f ", separator, json_number(one, "pid"));
@@ -314,6 +304,21 @@ static void print_users(FILE *to, const cJSON *device)
 		separator = ", ";
 	}
 	fputc('\n', to);
+}
+
+/* Who uses a device: processes, or the kernel as an interface of its own. */
+static void print_users(FILE *to, const cJSON *device)
+{
+	const char *netdev = json_text(device, "netdev");
+
+	if (*netdev) {
+		fputs("interface ", to);
+		out_text(to, netdev);
+		fputc('\n', to);
+		return;
+	}
+	list_print_openers(to,
+			   cJSON_GetObjectItemCaseSensitive(device, "openers"));
 }
 
 static void print_table(FILE *to, const cJSON *devices)

@@ -100,7 +100,7 @@ static int parse_warn(struct cli *cli, const struct args *args,
 	return 0;
 }
 
-static unsigned int parse_flags(const struct args *args)
+unsigned int load_flags(const struct args *args)
 {
 	unsigned int flags = VDPR_RESTORE_EMPTY_RINGS;
 
@@ -144,7 +144,7 @@ static int parse(struct cli *cli, const struct args *args, struct load *load)
 	load->file = args->words[0];
 	load->dev = args->words[1];
 	load->hold = args_has(args, "--hold");
-	load->opts.flags = parse_flags(args);
+	load->opts.flags = load_flags(args);
 	cli->deadline = cli->start + timeout;
 	load->opts.deadline = cli->deadline;
 	return 0;

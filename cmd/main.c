@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-	&cmd_list, &cmd_show,	&cmd_save,	 &cmd_plan, &cmd_load,
-	&cmd_diff, &cmd_export, &cmd_transcript, &cmd_help,
+	&cmd_list,	&cmd_show,	  &cmd_save,   &cmd_check,
+	&cmd_plan,	&cmd_load,	  &cmd_diff,   &cmd_verify,
+	&cmd_provision, &cmd_unprovision, &cmd_export, &cmd_transcript,
+	&cmd_help,
 };
 
 const struct option_info global_options[] = {

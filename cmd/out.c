@@ -67,19 +67,27 @@ void out_word(FILE *to, unsigned int indent, unsigned int *column,
 	*column += (unsigned int)len;
 }
 
+const char *out_feature_name(unsigned int bit, char text[FEATURE_NAME])
+{
+	const char *name = vdpr_feature_name(bit);
+
+	if (name)
+		return name;
+	snprintf(text, FEATURE_NAME, "bit_%u", bit);
+	return text;
+}
+
 void out_feature_names(FILE *to, unsigned int indent,
 		       const struct vdpr_features *f)
 {
 	unsigned int column = indent;
 
 	for (unsigned int bit = 0; bit < 128; bit++) {
-		const char *name = vdpr_feature_name(bit);
-		char text[16];
+		char text[FEATURE_NAME];
 
-		if (!(f->word[bit / 64] >> (bit % 64) & 1))
-			continue;
-		snprintf(text, sizeof(text), "bit_%u", bit);
-		out_word(to, indent, &column, name ? name : text);
+		if (f->word[bit / 64] >> (bit % 64) & 1)
+			out_word(to, indent, &column,
+				 out_feature_name(bit, text));
 	}
 	if (column == indent)
 		fputs("(none)", to);

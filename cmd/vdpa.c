@@ -90,9 +90,7 @@ static bool offers(const struct vdpa_config *c, const char *feature)
 	       (c->features >> bit & 1);
 }
 
-/* Only members whose feature is offered: Linux 6.1 shows the link's state of any
- * device. */
-static struct vdpr_net_config net_config(const struct vdpa_config *c)
+struct vdpr_net_config vdpa_net_config(const struct vdpa_config *c)
 {
 	struct vdpr_net_config config = VDPR_INIT(struct vdpr_net_config);
 
@@ -121,7 +119,7 @@ static struct vdpr_net_config net_config(const struct vdpa_config *c)
 static int make_state(struct cli *cli, const struct vdpa_config *c,
 		      struct vdpr_state **out)
 {
-	const struct vdpr_net_config config = net_config(c);
+	const struct vdpr_net_config config = vdpa_net_config(c);
 	const struct vdpr_features offered = { { c->features, 0 } };
 	const struct vdpr_features negotiated = { { c->negotiated, 0 } };
 	_cleanup_state_ struct vdpr_state *state = NULL;
@@ -144,8 +142,8 @@ static int make_state(struct cli *cli, const struct vdpa_config *c,
 	return 0;
 }
 
-static int read_config(struct cli *cli, struct vdpa_nl *nl, const char *name,
-		       struct vdpa_config *out)
+int vdpa_read_config(struct cli *cli, struct vdpa_nl *nl, const char *name,
+		     struct vdpa_config *out)
 {
 	struct netlink_error error;
 
@@ -171,7 +169,7 @@ int vdpa_state(struct cli *cli, const char *name, struct vdpr_state **out)
 	cli->stage = "netlink";
 	if (vdpa_open(&nl, &error) < 0)
 		return vdpa_fail(cli, &error);
-	code = read_config(cli, nl, name, &config);
+	code = vdpa_read_config(cli, nl, name, &config);
 	vdpa_nl_close(nl);
 	return code ? code : make_state(cli, &config, out);
 }

@@ -2,7 +2,15 @@
 # bash completion for vdpa-restore(8)
 # shellcheck shell=bash
 
-_vdpa_restore_commands='list show save plan load diff export transcript help'
+_vdpa_restore_commands='list show save check plan load diff verify provision
+	unprovision export transcript help'
+_vdpa_restore_vmms='qemu-8.2 qemu-9.0 qemu-9.1 qemu-9.2 qemu-10.0 qemu-10.1 qemu-10.2
+	cloud-hypervisor-48 cloud-hypervisor-49 cloud-hypervisor-50
+	cloud-hypervisor-51 cloud-hypervisor-52 cloud-hypervisor-53
+	dpdk-22.11 dpdk-23.11 dpdk-24.11 dpdk-25.11 dpdk-26.07'
+# save and verify take the same.
+_vdpa_restore_sources='--vdpa --netdev --device --transcript --qemu-stream --qmp
+	--ch-snapshot --all-vlans --timeout --prefer'
 _vdpa_restore_globals='--json --verbose -v --quiet -q --help -h --version'
 
 # The command on the line: the first word that is no option and no option's value.
@@ -12,7 +20,8 @@ _vdpa_restore_command() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--vdpa | --netdev | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
-			--warn | --enable-after-driver-ok | --unknown | --timeline | --as)
+			--warn | --enable-after-driver-ok | --unknown | --timeline | --as | \
+			--mgmtdev | --name | --for)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
 				i=$((i + 1))
 			fi
@@ -52,13 +61,23 @@ _vdpa_restore_interfaces() {
 	done
 }
 
+# The tool asks the kernel; without the vdpa module there are none.
+_vdpa_restore_mgmtdevs() {
+	vdpa-restore -q list 2>/dev/null |
+		awk '/^MGMTDEV/ { on = 1; next } on { print $1 }'
+}
+
 _vdpa_restore_options() {
 	case $1 in
 	list) printf '%s' '--qemu-stream' ;;
-	save)
-		printf '%s' '--vdpa --netdev --device --transcript --qemu-stream --qmp' \
-			' --ch-snapshot --all-vlans --timeout --prefer --output -o'
+	save) printf '%s' "$_vdpa_restore_sources --output -o" ;;
+	check)
+		printf '%s' '--vdpa --mgmtdev --for --enable-after-driver-ok' \
+			' --unknown --strict-features'
 		;;
+	verify) printf '%s' "$_vdpa_restore_sources --rings" ;;
+	provision) printf '%s' '--mgmtdev --name --for --warn --dry-run' ;;
+	unprovision) printf '%s' '--name' ;;
 	load)
 		printf '%s' '--timeout --enable-after-driver-ok --unknown' \
 			' --warn --strict-features --hold --timeline'
@@ -71,7 +90,17 @@ _vdpa_restore_options() {
 
 # Words for the value of an option; fails where the word is no option's value.
 _vdpa_restore_value() {
+	case $2$1 in
+	provision--warn)
+		printf '%s' 'mac mtu pairs features'
+		return
+		;;
+	provision--name) return ;;
+	esac
 	case $1 in
+	--for) printf '%s' "$_vdpa_restore_vmms" ;;
+	--mgmtdev) _vdpa_restore_mgmtdevs ;;
+	--name) _vdpa_restore_names ;;
 	--enable-after-driver-ok) printf '%s' 'require assume' ;;
 	--all-vlans) printf '%s' 'keep unknown' ;;
 	--unknown) printf '%s' 'refuse default' ;;
@@ -112,7 +141,7 @@ _vdpa_restore() {
 		previous=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	command=$(_vdpa_restore_command)
-	if words=$(_vdpa_restore_value "$previous"); then
+	if words=$(_vdpa_restore_value "$previous" "$command"); then
 		_vdpa_restore_fill "$words" "$current"
 	elif [[ $current == -* ]]; then
 		_vdpa_restore_fill \
@@ -123,9 +152,10 @@ _vdpa_restore() {
 	elif [[ $command == help ]]; then
 		_vdpa_restore_fill "$_vdpa_restore_commands" "$current"
 	elif [[ $command == load || $command == show || $command == plan ||
-		$command == diff ]]; then
+		$command == diff || $command == check || $command == verify ]]; then
 		_vdpa_restore_fill "@files $(_vdpa_restore_devices)" "$current"
-	elif [[ $command == transcript || $command == export ]]; then
+	elif [[ $command == transcript || $command == export ||
+		$command == provision ]]; then
 		_vdpa_restore_fill '@files' "$current"
 	fi
 	if declare -F __ltrim_colon_completions >/dev/null; then

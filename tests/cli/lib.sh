@@ -104,7 +104,7 @@ says() {
 holds() {
 	if "$PYTHON" -c 'import json, sys
 j = json.load(open(sys.argv[2]))
-sys.exit(0 if eval(sys.argv[1]) else 1)' "$2" "${3:-$work/out}"; then
+sys.exit(0 if eval("(" + sys.argv[1] + ")") else 1)' "$2" "${3:-$work/out}"; then
 		ok "$1"
 	else
 		not_ok "$1" "$2"

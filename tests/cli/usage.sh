@@ -10,7 +10,8 @@ dump=$work/dump.json
 exits 0 version_is_printed --version
 says out '^vdpa-restore [0-9]+\.[0-9]+\.[0-9]+$' version_has_three_numbers
 
-for command in list show save plan load diff transcript help; do
+for command in list show save check plan load diff verify provision unprovision \
+	export transcript help; do
 	exits 0 "help_explains_$command" help "$command"
 	says out "^usage: vdpa-restore $command( |$)" "help_of_${command}_has_usage"
 	exits 0 "dash_dash_help_explains_$command" "$command" --help
@@ -58,7 +59,7 @@ for option in --control; do
 done
 fails 2 'this version' load_does_not_have_control \
 	load --hold --control x "$example" sim
-for command in check verify provision unprovision shadow run; do
+for command in shadow run; do
 	fails 2 'this version' "${command}_is_for_later" "$command"
 done
 fails 2 '' control_device_is_for_later load "$example" control:/x
