@@ -18,7 +18,7 @@ static const struct {
 } knowers[] = {
 	{ "features.negotiated",
 	  { "--qemu-stream", "--qmp", "--control", "--vdpa", "--ch-snapshot",
-	    "--transcript" } },
+	    "--transcript", "--netdev" } },
 	{ "mac",
 	  { "--qemu-stream", "--qmp", "--control", "--transcript",
 	    "--netdev" } },
