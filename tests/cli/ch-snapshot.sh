@@ -15,6 +15,9 @@ holds control_state_is_unknown \
 	'j["unknown"] == ["mac", "rx_mode", "vlan", "mq", "rss", "offloads", "coalescing"]' \
 	"$work/vdpa.json"
 says err 'unknown: rss; known to .*--transcript' unknown_names_its_sources
+exits 0 incomplete_state_is_shown show "$work/vdpa.json"
+says out '^  rss +known to .*--transcript' show_names_who_knows_what_is_unknown
+says out 'from ch-snapshot:.*,id=_vdpa0' show_names_the_source
 exits 0 file_of_a_snapshot_is_read \
 	save --ch-snapshot "$snapshot/state.json,id=_net0" -o "$work/net.json"
 holds tap_device_is_taken \
