@@ -53,10 +53,7 @@ fails 2 '' help_of_an_unknown_command help frobnicate
 fails 2 'no source' save_needs_a_source save
 fails 2 'can be only one' stdin_is_only_one_side diff - -
 
-for option in --control; do
-	fails 2 "$option: this version" "save_does_not_have_$option" \
-		save "$option" x
-done
+fails 2 'control: this version' save_does_not_have_control save --control x
 fails 2 'this version' load_does_not_have_control \
 	load --hold --control x "$example" sim
 for command in shadow run; do

@@ -2,7 +2,7 @@
 /* Runs in the lab: receives on a restored device, counts misplaced frames. */
 
 /*
- *   traffic [--naive] [--frames N] [--seconds S] DEVICE STATE
+ *   traffic [--naive] [--frames N] [--seconds S | --until-stop] DEVICE STATE
  *   traffic --selftest
  *
  * The part of a VMM and its guest: opens DEVICE itself, maps its own memory,
@@ -10,7 +10,8 @@
  * stdin starts the restore of STATE: through the library, or with --naive in
  * the wrong order (every queue enabled, DRIVER_OK, then the same commands).
  * Frames with a number below N were sent before that. "running" follows, and
- * after at least S seconds and N frames one line of JSON on stdout.
+ * after at least S seconds and N frames, or once a further line comes on stdin,
+ * one line of JSON on stdout.
  *
  * The first receive queue, to which a device at reset delivers everything, is
  * kicked all the while, as by a guest that runs: what waits in the device moves
@@ -32,9 +33,10 @@
 #include "tests/lab/traffic-rss.h"
 
 #define GIVE_UP_SECONDS 60.0
+#define STOP_SECONDS 600.0 /* at the latest, with --until-stop */
 
 static struct {
-	bool naive;
+	bool naive, until_stop;
 	unsigned long frames;
 	double seconds;
 	const char *device, *state;
@@ -159,6 +161,16 @@ static void receive_some(const struct rss_model *rss)
 		kick(&dev.ring[2 * i]);
 }
 
+static bool is_over(double seconds)
+{
+	struct pollfd in = { STDIN_FILENO, POLLIN, 0 };
+
+	if (opts.until_stop)
+		return seconds > STOP_SECONDS || poll(&in, 1, 0) > 0;
+	return seconds > GIVE_UP_SECONDS ||
+	       (seconds >= opts.seconds && seen.frames >= opts.frames);
+}
+
 static void receive(const struct rss_model *rss)
 {
 	double began = now();
@@ -167,9 +179,7 @@ static void receive(const struct rss_model *rss)
 
 	for (int i = 0; i < PAIRS; i++)
 		calls[i] = (struct pollfd){ dev.ring[2 * i].call, POLLIN, 0 };
-	while (now() - began < opts.seconds || seen.frames < opts.frames) {
-		if (now() - began > GIVE_UP_SECONDS)
-			return;
+	while (!is_over(now() - began)) {
 		need(poll(calls, PAIRS, 100) >= 0 || errno == EINTR, "poll");
 		/* Nonblocking: what is read does not matter. */
 		for (int i = 0; i < PAIRS; i++)
@@ -201,8 +211,9 @@ static void report(double restore_ms)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: traffic [--naive] [--frames N] [--seconds S] "
-			"DEVICE STATE | --selftest\n");
+	fprintf(stderr,
+		"usage: traffic [--naive] [--frames N] [--seconds S | --until-stop] "
+		"DEVICE STATE | --selftest\n");
 	exit(2);
 }
 
@@ -224,6 +235,8 @@ static void parse(int argc, char **argv)
 			opts.naive = true;
 		else if (!strcmp(argv[i], "--frames") && i + 1 < argc)
 			opts.frames = strtoul(argv[++i], NULL, 10);
+		else if (!strcmp(argv[i], "--until-stop"))
+			opts.until_stop = true;
 		else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
 			opts.seconds = strtod(argv[++i], NULL);
 		else if (argv[i][0] != '-' && !opts.device)
