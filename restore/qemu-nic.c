@@ -24,6 +24,7 @@ struct cursor {
 	const uint8_t *p;
 	size_t len, at;
 	bool bad;
+	bool at_end; /* what is bad is where it ends */
 	struct vdpr_qemu_why *why;
 };
 
@@ -144,11 +145,12 @@ static int take_pci(struct cursor *c, const struct way *way,
 		    unsigned int *vectors)
 {
 	uint32_t version = take_be32(c);
-	const uint8_t *space = take(c, way->space);
+	const uint8_t *space = take(c, 256);
 	unsigned int device, msix;
 
 	if (!space)
 		return -EBADMSG;
+	c->at -= 256;
 	if (version != 2)
 		return bad(c, "PCI state of version %u is not known", version);
 	device = vdpr_get_le16(space + 2);
@@ -159,6 +161,7 @@ static int take_pci(struct cursor *c, const struct way *way,
 			   vdpr_get_le16(space), device);
 	if ((find_cap(space, PCI_CAP_ID_EXP) != 0) != (way->space > 256))
 		return bad(c, "not this kind of PCI device");
+	take(c, way->space);
 	take(c, 16); /* lines of legacy interrupts */
 	msix = find_cap(space, PCI_CAP_ID_MSIX);
 	*vectors = msix ? (vdpr_get_le16(space + msix + 2) & 0x7ffu) + 1 : 0;
@@ -618,6 +621,7 @@ static int read_way(struct cursor *c, const struct way *way, bool exact,
 		return err;
 	nic->transport = way->name;
 	nic->length = c->at;
+	c->at_end = true;
 	if (exact && c->at != c->len)
 		return bad(c, "%zu bytes too many", c->len - c->at);
 	if (!exact && take_u8(c) != QEMU_VM_SECTION_FOOTER)
@@ -638,13 +642,14 @@ int vdpr_qemu_nic_read(const uint8_t *p, size_t len, bool exact,
 		       struct vdpr_qemu_nic **out, struct vdpr_qemu_why *why)
 {
 	struct vdpr_qemu_nic *found = NULL;
+	size_t best = 0;
 	int err = 0;
 
 	*why = (struct vdpr_qemu_why){ 0 };
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct vdpr_qemu_nic *nic = calloc(1, sizeof(*nic));
 		struct vdpr_qemu_why reason = { 0 };
-		struct cursor c = { p, len, 0, false, &reason };
+		struct cursor c = { .p = p, .len = len, .why = &reason };
 
 		err = nic ? read_way(&c, &ways[i], exact, nic) : -ENOMEM;
 		if (!err && !found) {
@@ -661,8 +666,12 @@ int vdpr_qemu_nic_read(const uint8_t *p, size_t len, bool exact,
 			break;
 		}
 		err = 0;
-		if (reason.at >= why->at)
-			*why = reason;
+		/* The way that went farthest was most likely right. One that
+		 * missed some fields may come to the end all the same. */
+		if (reason.at + (c.at_end ? 0 : 16) < best)
+			continue;
+		best = reason.at + (c.at_end ? 0 : 16);
+		*why = reason;
 	}
 	if (!err && found) {
 		*out = found;

@@ -466,6 +466,62 @@ static int by_row(struct scan *s, uint64_t mark)
 	return 0;
 }
 
+/* A whole virtio-net section that is not on the row: then either is forged. */
+static int check_no_other(struct scan *s)
+{
+	for (size_t i = 0; i < s->n_places; i++) {
+		const struct place *p = &s->place[i];
+		const struct candidate *c;
+
+		if (!p->is_nic || p->chosen)
+			continue;
+		c = &s->nic[p->nic];
+		if (!c->nic)
+			continue;
+		vdpr_in_enter(s->in, c->id, c->name);
+		return vdpr_in_bad(s->in, p->at,
+				   "the section lies inside another: one of "
+				   "them is forged or damaged");
+	}
+	return 0;
+}
+
+static bool is_on_row(const struct scan *s,
+		      const struct vdpr_qemu_device *device)
+{
+	for (size_t i = 0; i < s->n_places; i++) {
+		const struct place *p = &s->place[i];
+
+		if (p->is_nic && p->chosen &&
+		    p->name_hash == device->name_hash &&
+		    p->instance == device->instance)
+			return true;
+	}
+	return false;
+}
+
+/* The row has the virtio-net devices that the description has, though not all
+ * sections are as long as that says. */
+static int check_against(struct scan *s, const struct maybe_desc *d)
+{
+	size_t count, n = 0;
+	const struct vdpr_qemu_device *device =
+		vdpr_qemu_desc_devices(d->desc, &count);
+	bool all = true;
+
+	for (size_t i = 0; i < s->n_places; i++)
+		n += s->place[i].is_nic && s->place[i].chosen;
+	for (size_t i = 0; i < count; i++) {
+		n -= device[i].is_nic;
+		all &= !device[i].is_nic || is_on_row(s, &device[i]);
+	}
+	if (all && !n)
+		return 0;
+	vdpr_in_enter(s->in, 0, "description");
+	return vdpr_in_bad(s->in, d->begin,
+			   "it has other virtio-net devices than the stream");
+}
+
 /* The description at the very end, or NULL. */
 static const struct maybe_desc *true_desc(const struct scan *s)
 {
@@ -499,12 +555,16 @@ static int no_end(const struct scan *s)
 static int choose(struct scan *s)
 {
 	const struct maybe_desc *d = true_desc(s);
+	int err;
 
 	if (!d && !s->bare_end)
 		return no_end(s);
-	if (!d)
-		return by_row(s, s->in->at - 1);
-	return by_desc(s, d) ? 0 : by_row(s, d->mark);
+	if (d && by_desc(s, d))
+		return 0;
+	err = by_row(s, d ? d->mark : s->in->at - 1);
+	if (err)
+		return err;
+	return d ? check_against(s, d) : check_no_other(s);
 }
 
 int vdpr_qemu_scan(struct vdpr_in *in, struct vdpr_qemu_stream *out)

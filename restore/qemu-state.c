@@ -250,21 +250,31 @@ static enum order guess_order(const struct vdpr_qemu_nic *nic)
 				  : ORDER_UNKNOWN;
 }
 
-bool vdpr_qemu_all_vlans(const struct vdpr_qemu_nic *nic)
+static enum order find_order(const struct vdpr_qemu_stream *stream,
+			     const struct vdpr_qemu_nic *nic)
 {
+	enum order order = machine_order(stream->machine);
+
+	return order == ORDER_UNKNOWN ? guess_order(nic) : order;
+}
+
+bool vdpr_qemu_all_vlans(const struct vdpr_qemu_stream *stream,
+			 const struct vdpr_qemu_nic *nic)
+{
+	enum order order = find_order(stream, nic);
 	const uint8_t *v = nic->net.vlans;
 	unsigned int count = 0;
 
 	for (size_t i = 0; i < sizeof(nic->net.vlans); i++)
 		count += (unsigned int)__builtin_popcount(v[i]);
-	return count > VDPR_VLANS / 2 && (vlan_bit(v, ORDER_LITTLE, 4095) ||
-					  vlan_bit(v, ORDER_BIG, 4095));
+	return count > VDPR_VLANS / 2 && order != ORDER_UNKNOWN &&
+	       vlan_bit(v, order, VDPR_VLANS - 1);
 }
 
 static void make_vlan(const struct maker *m)
 {
-	enum order order = machine_order(m->stream->machine);
-	bool all = vdpr_qemu_all_vlans(m->nic);
+	enum order order = find_order(m->stream, m->nic);
+	bool all = vdpr_qemu_all_vlans(m->stream, m->nic);
 
 	if (!know(m, VDPR_VLAN_IDS))
 		return;
@@ -273,8 +283,6 @@ static void make_vlan(const struct maker *m)
 		     "the table passes all ids, as QEMU 8.1 to 10.0 begin with");
 		return;
 	}
-	if (order == ORDER_UNKNOWN)
-		order = guess_order(m->nic);
 	if (order == ORDER_UNKNOWN) {
 		lose(m, VDPR_VLAN_IDS,
 		     "the byte order of the source's host is not known");

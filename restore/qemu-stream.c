@@ -226,7 +226,7 @@ int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream, size_t index,
 	info.queue_pairs = nic->net.pairs;
 	info.max_virtqueue_pairs = nic->net.max_pairs;
 	info.vlans = (uint16_t)count_vlans(nic);
-	info.all_vlans = info.vlans && vdpr_qemu_all_vlans(nic);
+	info.all_vlans = info.vlans && vdpr_qemu_all_vlans(stream, nic);
 	memcpy(out, &info, size < sizeof(info) ? size : sizeof(info));
 	out->size = size;
 	return 0;

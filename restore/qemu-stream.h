@@ -201,7 +201,8 @@ struct vdpr_qemu_stream {
 
 /* Does the VLAN table pass everything, or nearly, 4095 too, which no guest asks
  * for? Then it is what QEMU began with. */
-bool vdpr_qemu_all_vlans(const struct vdpr_qemu_nic *nic);
+bool vdpr_qemu_all_vlans(const struct vdpr_qemu_stream *stream,
+			 const struct vdpr_qemu_nic *nic);
 
 /* Takes @nic over. 0 or -ENOMEM. */
 int vdpr_qemu_add_nic(struct vdpr_qemu_stream *stream,
