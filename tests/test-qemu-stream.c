@@ -1394,7 +1394,32 @@ static void an_error_of_the_source_is_passed_on(void **state)
 	}
 }
 
-int main(void)
+/* All variants as files, of which tests/fuzz/qemu-seed.py makes examples. */
+static int write_variants(const char *folder)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
+		struct make_stream m;
+		struct make_nic nic;
+		struct vdpr_buf b;
+		char path[512];
+		FILE *f;
+
+		make_nic_default(&nic);
+		variants[i].change(&nic);
+		m = stream_of(&nic);
+		m.pages = 0;
+		m.no_description = i % 4 == 3;
+		b = made(&m);
+		snprintf(path, sizeof(path), "%s/%s", folder, variants[i].name);
+		f = fopen(path, "we");
+		if (!f || fwrite(b.data, 1, b.len, f) != b.len || fclose(f))
+			return 1;
+		vdpr_buf_free(&b);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_variant_reads_the_same_in_every_way),
@@ -1421,5 +1446,7 @@ int main(void)
 		cmocka_unit_test(an_error_of_the_source_is_passed_on),
 	};
 
+	if (argc == 2)
+		return write_variants(argv[1]);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
