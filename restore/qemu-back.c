@@ -289,7 +289,7 @@ static int read_sections(struct back *b, struct vdpr_qemu_stream *out)
 	}
 	if (err < 0)
 		return err;
-	if (has_nic(device, count) || end < b->head.mapped_end)
+	if (has_nic(device, count))
 		return 1;
 	reverse(out);
 	return 0;

@@ -70,8 +70,7 @@ static int read_name(struct vdpr_in *in, uint8_t *len, char name[256])
 
 /* mapped-ram: the block's pages lie at a fixed place, and the list goes on
  * behind them. */
-static int skip_mapped(struct vdpr_in *in, struct vdpr_qemu_head *head,
-		       const struct vdpr_qemu_block *block)
+static int skip_mapped(struct vdpr_in *in, const struct vdpr_qemu_block *block)
 {
 	uint64_t at = in->at, pages;
 	const uint8_t *p;
@@ -89,17 +88,25 @@ static int skip_mapped(struct vdpr_in *in, struct vdpr_qemu_head *head,
 				   "the pages of \"%s\" lie at an impossible "
 				   "place",
 				   block->name);
-	head->mapped_end = pages + block->size;
-	return vdpr_in_skip(in, head->mapped_end - at);
+	return vdpr_in_skip(in, pages + block->size - at);
 }
 
-/* Blocks on huge pages say so, if those are not the largest: a power of two,
- * whose first byte is 0, as no length of a name is. */
+#define PAGE_LEAST 4096u
+
+/* Blocks on huge pages say so, if those are not the largest: a power of two that
+ * is larger than the marks that may follow instead. Its first byte is 0, as no
+ * length of a name is. */
 static int skip_page_size(struct vdpr_in *in, const struct vdpr_qemu_head *head)
 {
+	size_t wanted = head->ignore_shared ? 9 : 8;
 	const uint8_t *p;
 
-	if (!head->postcopy || vdpr_in_peek(in, 1, &p) < 1 || p[0])
+	if (!head->postcopy || vdpr_in_peek(in, wanted, &p) < wanted)
+		return 0;
+	if (vdpr_get_be64(p) < PAGE_LEAST || !vdpr_is_pow2(vdpr_get_be64(p)))
+		return 0;
+	/* Else it is the address, which follows in any case. */
+	if (head->ignore_shared && p[8])
 		return 0;
 	return vdpr_in_skip(in, 8);
 }
@@ -121,7 +128,7 @@ static int read_block(struct vdpr_in *in, struct vdpr_qemu_head *head,
 	if (!err && head->ignore_shared)
 		err = vdpr_in_skip(in, 8);
 	if (!err && head->mapped_ram)
-		err = skip_mapped(in, head, block);
+		err = skip_mapped(in, block);
 	return err;
 }
 

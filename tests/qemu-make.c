@@ -7,6 +7,7 @@
 /* The first id of a device's section; those before it are memory's. */
 #define FIRST_ID 10u
 #define RAM_ID 2u
+#define PART_ID 3u
 #define QUEUES 1024u
 
 void make_be16(struct vdpr_buf *out, uint16_t v)
@@ -364,6 +365,8 @@ static void block(struct vdpr_buf *out, const struct make_stream *s,
 {
 	name(out, text);
 	make_be64(out, size);
+	if (s->postcopy)
+		make_be64(out, 4096);
 	if (s->ignore_shared)
 		make_be64(out, 0x100000000);
 	if (is_mapped)
@@ -393,6 +396,25 @@ static void ram_start(struct vdpr_buf *out, const struct make_stream *s)
 	footer(out, RAM_ID);
 }
 
+/* One page each: compressed, as a difference, and a mark between them. */
+static void odd_pages(struct vdpr_buf *out, const struct make_stream *s)
+{
+	if (!s->odd_pages)
+		return;
+	make_be64(out, 0x100);
+	name(out, "pc.bios");
+	make_be32(out, 12);
+	vdpr_buf_str(out, "~zlib bytes~");
+	make_be64(out, 0x200);
+	make_be64(out, page_size(s) | 0x20 | 0x100);
+	make_be32(out, (uint32_t)page_size(s) + 17);
+	zeros(out, page_size(s) + 17);
+	make_be64(out, 0x40 | 0x20);
+	vdpr_buf_u8(out, 1);
+	make_be16(out, 5);
+	vdpr_buf_str(out, "delta");
+}
+
 static void ram_pages(struct vdpr_buf *out, const struct make_stream *s)
 {
 	for (unsigned int i = 0; i < s->pages && !s->mapped_ram; i++) {
@@ -410,21 +432,77 @@ static void ram_pages(struct vdpr_buf *out, const struct make_stream *s)
 	make_be64(out, 0x02);
 	name(out, "pc.bios");
 	vdpr_buf_u8(out, 0);
+	odd_pages(out, s);
+}
+
+/* A part of the section beside memory. */
+static void part(struct vdpr_buf *out, const struct make_stream *s,
+		 uint8_t type)
+{
+	if (!s->part)
+		return;
+	vdpr_buf_u8(out, type);
+	make_be32(out, PART_ID);
+	if (type == 1) {
+		name(out, s->part);
+		make_be32(out, 0);
+		make_be32(out, 1);
+	}
+	if (strstr(s->part, "htab")) {
+		make_be32(out, type == 1 ? 24 : 0);
+		for (size_t i = 0; type == 2 && i + 16 <= s->part_len;
+		     i += 16) {
+			make_be32(out, (uint32_t)i / 16);
+			make_be32(out, 0x00010003);
+			vdpr_buf_add(out, (const uint8_t *)s->part_data + i,
+				     16);
+		}
+		if (type != 1)
+			make_be64(out, 0);
+	} else {
+		make_be64(out, type == 1   ? 0xffffffffef100003
+			       : type == 2 ? 0xffffffffef100004
+					   : 0xffffffffef100005);
+		if (type == 2) {
+			make_be64(out, s->part_len);
+			vdpr_buf_add(out, s->part_data, s->part_len);
+		}
+		make_be64(out, 0xffffffffef100001);
+	}
+	vdpr_buf_u8(out, 0x7e);
+	make_be32(out, PART_ID);
+}
+
+static void command(struct vdpr_buf *out, uint16_t number, uint16_t len)
+{
+	vdpr_buf_u8(out, 8);
+	make_be16(out, number);
+	make_be16(out, len);
+	zeros(out, len);
 }
 
 static void ram(struct vdpr_buf *out, const struct make_stream *s)
 {
+	if (s->postcopy) {
+		command(out, 1, 0);
+		command(out, 3, 16);
+	}
 	ram_start(out, s);
+	part(out, s, 1);
 	vdpr_buf_u8(out, 2);
 	make_be32(out, RAM_ID);
 	ram_pages(out, s);
 	make_be64(out, 0x10);
 	footer(out, RAM_ID);
+	part(out, s, 2);
+	if (s->postcopy)
+		command(out, 11, 0);
 	vdpr_buf_u8(out, 3);
 	make_be32(out, RAM_ID);
 	make_be64(out, 0x200);
 	make_be64(out, 0x10);
 	footer(out, RAM_ID);
+	part(out, s, 3);
 }
 
 static void describe(struct vdpr_buf *out, const char *text, uint32_t instance,

@@ -65,6 +65,11 @@ struct make_stream {
 	const char *machine;	/* NULL: no configuration section */
 	unsigned int page_bits; /* 0: not said */
 	bool mapped_ram, ignore_shared;
+	bool postcopy;	  /* it was possible: a command, sizes of pages */
+	bool odd_pages;	  /* compressed ones, differences, flushes */
+	const char *part; /* a section that comes in parts, beside memory */
+	const void *part_data; /* what is in it */
+	size_t part_len;
 	unsigned int pages;  /* full ones */
 	const uint8_t *page; /* what the pages hold, in turn, 4096 bytes each;
 			      * NULL: their number */

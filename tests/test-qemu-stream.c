@@ -744,6 +744,26 @@ static const struct {
 	  { .machine = "virt-7.2", .page_bits = 16, .pages = 2 } },
 	{ "no full page", { .machine = "pc-q35-7.2" } },
 	{ "many pages", { .machine = "pc-q35-7.2", .pages = 700 } },
+	{ "postcopy possible",
+	  { .machine = "pc-q35-7.2", .postcopy = true, .pages = 2 } },
+	{ "postcopy, shared",
+	  { .machine = "pc-q35-7.2",
+	    .postcopy = true,
+	    .ignore_shared = true } },
+	{ "odd pages",
+	  { .machine = "pc-q35-7.2", .odd_pages = true, .pages = 2 } },
+	{ "VFIO",
+	  { .machine = "pc-q35-7.2",
+	    .pages = 1,
+	    .part = "0000:00:04.0/vfio",
+	    .part_data = "data",
+	    .part_len = 4 } },
+	{ "hash table",
+	  { .machine = "pseries-7.2",
+	    .pages = 1,
+	    .part = "spapr/htab",
+	    .part_data = "16 bytes exactly",
+	    .part_len = 16 } },
 	{ "mapped-ram",
 	  { .machine = "pc-q35-9.0", .mapped_ram = true, .pages = 5 } },
 	{ "shared memory",
@@ -890,6 +910,20 @@ static void a_device_before_memory_needs_the_description(void **state)
 	vdpr_buf_free(&b);
 }
 
+/* It is refused, with the offset. */
+static void refused(struct vdpr_ctx *ctx, const struct vdpr_buf *b, size_t len,
+		    bool pipe)
+{
+	struct vdpr_qemu_stream *stream = NULL;
+
+	if (read_bytes(ctx, b->data, len, pipe, SIZE_MAX, &stream) != -EBADMSG)
+		fail_msg("%s of %zu bytes of %zu is read",
+			 pipe ? "pipe" : "file", len, b->len);
+	assert_int_equal(vdpr_ctx_cause(ctx), VDPR_CAUSE_INPUT);
+	if (strncmp(vdpr_ctx_error(ctx), "offset ", 7) != 0)
+		fail_msg("no offset: %s", vdpr_ctx_error(ctx));
+}
+
 /* ------------------------------------------------------------------- forgeries */
 
 /* The image of a whole end of a stream: a device, the end, a description. */
@@ -996,43 +1030,82 @@ static void a_file_cut_off_in_memory_is_truncated(void **state)
 	vdpr_buf_free(&b);
 }
 
+#define FORGED 40u
+
+/* A whole stream, with a description that is longer than a page. */
+static struct vdpr_buf long_image(void)
+{
+	static char names[FORGED][32];
+	struct make_nic nic[FORGED];
+	struct make_stream m;
+	struct vdpr_buf b;
+
+	for (unsigned int i = 0; i < FORGED; i++) {
+		forged_nic(&nic[i]);
+		snprintf(names[i], sizeof(names[i]),
+			 "0000:00:%02x.0/virtio-net", i);
+		nic[i].name = names[i];
+	}
+	m = stream_of(nic);
+	m.n_nics = FORGED;
+	m.pages = 0;
+	b = made(&m);
+	assert_true(b.data[b.len - 5000] >= ' ');
+	return b;
+}
+
+/* Cuts a stream off behind the image in it: neither way it is read. Whole, it is
+ * read every way. */
+static void cut_behind(struct vdpr_ctx *ctx, struct make_stream m,
+		       const struct vdpr_buf *image)
+{
+	struct vdpr_state *s = state_every_way(ctx, m);
+	struct vdpr_buf b = made(&m);
+	const char *at = memmem(b.data, b.len, image->data, image->len);
+
+	expect(s, m.nic);
+	vdpr_state_free(s);
+	assert_non_null(at);
+	refused(ctx, &b, (size_t)(at - b.data) + image->len, false);
+	refused(ctx, &b, (size_t)(at - b.data) + image->len, true);
+	vdpr_buf_free(&b);
+}
+
 /* mapped-ram: guest memory lies in one piece, and the forged end may be long. */
 static void a_mapped_file_cut_off_in_memory_is_truncated(void **state)
 {
-	struct vdpr_qemu_stream *stream = NULL;
-	struct vdpr_buf b, image = { 0 };
-	struct make_stream inner, m;
+	struct vdpr_buf image = long_image();
+	struct make_stream m;
 	struct make_nic nic;
 	uint8_t *pages;
-	const char *end;
 
 	make_nic_default(&nic);
-	inner = stream_of(&nic);
-	image = made(&inner);
-	pages = calloc(32, 4096);
-	assert_non_null(pages);
-	assert_true(image.len < 32 * 4096);
-	memcpy(pages, image.data, image.len);
 	m = stream_of(&nic);
+	m.pages = m.n_page = (unsigned int)(image.len / 4096) + 1;
+	pages = calloc(m.n_page, 4096);
+	assert_non_null(pages);
+	memcpy(pages, image.data, image.len);
 	m.mapped_ram = true;
 	m.page = pages;
-	m.n_page = 32;
-	m.pages = 32;
-	b = made(&m);
-	end = memmem(b.data, b.len, image.data + image.len - 60, 60);
-	assert_non_null(end);
-	for (unsigned int pipe = 0; pipe < 2; pipe++)
-		assert_int_equal(read_bytes(*state, b.data,
-					    (size_t)(end - b.data) + 60, pipe,
-					    SIZE_MAX, &stream),
-				 -EBADMSG);
-	assert_int_equal(
-		read_bytes(*state, b.data, b.len, false, SIZE_MAX, &stream), 0);
-	assert_int_equal(vdpr_qemu_stream_count(stream), 1);
-	vdpr_qemu_stream_free(stream);
-	vdpr_buf_free(&b);
+	cut_behind(*state, m, &image);
 	vdpr_buf_free(&image);
 	free(pages);
+}
+
+/* So does memory of a passed-through device, which may be the guest's too. */
+static void a_section_in_a_devices_memory_is_not_taken(void **state)
+{
+	struct vdpr_buf image = long_image();
+	struct make_stream m;
+	struct make_nic nic;
+
+	make_nic_default(&nic);
+	m = stream_of(&nic);
+	m.part = "0000:00:04.0/vfio";
+	m.part_data = image.data;
+	m.part_len = image.len;
+	cut_behind(*state, m, &image);
+	vdpr_buf_free(&image);
 }
 
 /* The section before it is 11: the image closes it, and opens another that ends
@@ -1159,19 +1232,6 @@ static void too_many_places_are_refused(void **state)
 }
 
 /* --------------------------------------------------------------------- damage */
-
-static void refused(struct vdpr_ctx *ctx, const struct vdpr_buf *b, size_t len,
-		    bool pipe)
-{
-	struct vdpr_qemu_stream *stream = NULL;
-
-	if (read_bytes(ctx, b->data, len, pipe, SIZE_MAX, &stream) != -EBADMSG)
-		fail_msg("%s of %zu bytes of %zu is read",
-			 pipe ? "pipe" : "file", len, b->len);
-	assert_int_equal(vdpr_ctx_cause(ctx), VDPR_CAUSE_INPUT);
-	if (strncmp(vdpr_ctx_error(ctx), "offset ", 7) != 0)
-		fail_msg("no offset: %s", vdpr_ctx_error(ctx));
-}
 
 static void truncated_at_every_byte_it_is_refused(void **state)
 {
@@ -1436,6 +1496,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_section_in_guest_memory_is_not_taken),
 		cmocka_unit_test(a_file_cut_off_in_memory_is_truncated),
 		cmocka_unit_test(a_mapped_file_cut_off_in_memory_is_truncated),
+		cmocka_unit_test(a_section_in_a_devices_memory_is_not_taken),
 		cmocka_unit_test(a_section_in_another_is_not_taken),
 		cmocka_unit_test(an_end_in_a_section_is_not_the_end),
 		cmocka_unit_test(too_many_places_are_refused),

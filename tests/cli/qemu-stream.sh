@@ -82,4 +82,30 @@ fails 7 'offset 0 .*compressed with gzip' a_compressed_one \
 : >"$work/empty"
 fails 7 'offset 0' an_empty_one save --qemu-stream "$work/empty"
 
+# Cut off at every kilobyte but where all devices are there already.
+cut() {
+	stream=$1
+	name=$(basename "$stream")
+	size=$(wc -c <"$stream")
+	bad=
+	at=0
+	while [ "$at" -lt "$size" ]; do
+		head -c "$at" "$stream" >"$work/cut"
+		run list --qemu-stream "$work/cut"
+		[ "$code" -eq 7 ] && grep -q ': offset [0-9]' "$work/err" ||
+			bad="$bad $at"
+		piped "$work/cut" list --qemu-stream -
+		[ "$code" -eq 7 ] && grep -q ': offset [0-9]' "$work/err" ||
+			bad="$bad $at(pipe)"
+		at=$((at + 1024))
+	done
+	[ -z "$bad" ]
+	judge "cut_off_at_every_kilobyte_${name}_is_refused" "read at:$bad"
+}
+cut "$mmio"
+cut "$express"
+head -c 60000 "$express" >"$work/cut"
+fails 7 'offset 60000 .*section [0-9]+ "0000:00:01.0:00.0/virtio-net": the stream ends here' \
+	a_cut_names_offset_and_section save --qemu-stream "$work/cut"
+
 finish
