@@ -179,11 +179,59 @@ static void nothing_is_sent_between_equal_states(void **state)
 	vdpr_ctx_free(ctx);
 }
 
+/* A guest with MQ and hash reports on so many pairs. */
+static struct vdpr_plan *hash_plan(struct vdpr_ctx *ctx, unsigned int pairs)
+{
+	struct vdpr_state *s;
+	struct vdpr_plan *plan;
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "{\"schema\":\"vdpa-restore/state\",\"version\":1,"
+		 "\"compat\":1,\"features\":{\"offered\":"
+		 "\"0x200000100420000\",\"negotiated\":"
+		 "\"0x200000100420000\"},\"config\":{},"
+		 "\"mq\":{\"queue_pairs\":%u},\"hash_report\":"
+		 "{\"hash_types\":[\"ipv4\"],\"key\":\"00ff\"},"
+		 "\"unknown\":[]}",
+		 pairs);
+	if (vdpr_state_parse(ctx, text, strlen(text), &s))
+		fail_msg("%s", vdpr_ctx_error(ctx));
+	plan = plan_of(ctx, s);
+	vdpr_state_free(s);
+	return plan;
+}
+
+/* QEMU's card, for one, forgets the hash configuration with VQ_PAIRS_SET. */
+static void steering_is_set_again_behind_the_pairs(void **state)
+{
+	const struct vdpr_features none = { { 0, 0 } };
+	struct vdpr_plan *from, *to, both = { 0 };
+	struct vdpr_ctx *ctx;
+	(void)state;
+
+	assert_int_equal(vdpr_ctx_new(&ctx), 0);
+	from = hash_plan(ctx, 1);
+	to = hash_plan(ctx, 2);
+	assert_int_equal(vdpr_plan_continue(from, to, &none, &both), 0);
+	assert_int_equal(both.n_before, from->n_before + 2);
+	assert_int_equal(both.entry[from->n_before].info->command,
+			 VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET);
+	assert_int_equal(both.entry[from->n_before + 1].info->command,
+			 VIRTIO_NET_CTRL_MQ_HASH_CONFIG);
+	free(both.entry);
+	free(both.bytes);
+	vdpr_plan_free(from);
+	vdpr_plan_free(to);
+	vdpr_ctx_free(ctx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_difference_leads_to_the_other_state),
 		cmocka_unit_test(nothing_is_sent_between_equal_states),
+		cmocka_unit_test(steering_is_set_again_behind_the_pairs),
 	};
 
 	return cmocka_run_group_tests_name("plan-diff", tests, NULL, NULL);
