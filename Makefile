@@ -159,6 +159,14 @@ $(traffic): $(traffic_obj) $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(traffic_obj) $(static_lib) $(cjson_libs)
 
+# Relays a toy guest's control commands in the lab, under the same traffic.
+shadow := $(B)/tests/lab/shadow
+shadow_obj := $(patsubst %.c,$(B)/%.o,tests/lab/shadow.c \
+	$(addprefix tests/lab/traffic-,device.c receive.c rss.c))
+$(shadow): $(shadow_obj) $(static_lib)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(shadow_obj) $(static_lib) $(cjson_libs)
+
 vdpa_ask := $(B)/tests/lab/vdpa-ask
 $(vdpa_ask): $(vdpa_ask).o $(nl_obj)
 	$(say) LD $@
@@ -176,7 +184,7 @@ $(two_halves): $(two_halves).o $(static_lib)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(cjson_libs)
 
 .PHONY: tests
-tests: $(test_bin) $(test_prog) $(traffic) $(vdpa_ask) $(doorbell) $(two_halves)
+tests: $(test_bin) $(test_prog) $(traffic) $(shadow) $(vdpa_ask) $(doorbell) $(two_halves)
 
 # Rewritten whenever the folders differ from those of the last time.
 .PHONY: FORCE
@@ -405,4 +413,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(test_prog:=.d) $(shadow).d $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -70,7 +70,6 @@ static void init_rings(void)
 		ring->avail = (void *)(at + AVAIL_AT);
 		ring->used = (void *)(at + USED_AT);
 		ring->num = i == CVQ ? CVQ_NUM : RING_NUM;
-		ring->posted_wrap = ring->seen_wrap = true;
 		ring->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		ring->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		need(ring->kick >= 0 && ring->call >= 0, "eventfd");
@@ -205,6 +204,19 @@ static void fill_receive_ring(int pair)
 	}
 }
 
+void fresh_rings(int first, int end)
+{
+	for (int i = first; i < end; i++) {
+		struct ring *ring = &dev.ring[i];
+
+		memset(dev.area + (size_t)i * RING_LEN, 0, RING_LEN);
+		ring->posted = ring->seen = 0;
+		ring->posted_wrap = ring->seen_wrap = true;
+		if (i < DATA_QUEUES && i % 2 == 0)
+			fill_receive_ring(i / 2);
+	}
+}
+
 /* Ownership and our mappings come before the library's part: mappings outlive
  * everything but a reset, and it resets only what is not at reset. */
 void open_device(const char *path)
@@ -222,8 +234,7 @@ void open_device(const char *path)
 	     "SET_BACKEND_FEATURES");
 	map_area();
 	init_rings();
-	for (int i = 0; i < PAIRS; i++)
-		fill_receive_ring(i);
+	fresh_rings(0, RINGS);
 }
 
 struct vdpr_vring data_ring(uint32_t index)

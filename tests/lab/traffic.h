@@ -8,6 +8,7 @@
 
 #include "include/vdpa-restore.h"
 #include "restore/uapi.h"
+#include "tests/lab/traffic-rss.h"
 
 /* Layout of the one area that device and program share. */
 enum {
@@ -60,6 +61,22 @@ struct traffic_dev {
 };
 extern struct traffic_dev dev;
 
+/* What the receive queues got. */
+struct traffic_seen {
+	uint64_t go; /* frames below this were sent before the restore */
+	unsigned long frames, strays, early, foreign, per_queue[PAIRS];
+	unsigned long unjudged;		 /* while no RSS was in force */
+	unsigned long first_at, last_at; /* strays, counted from 1 */
+	uint64_t first_number;
+	int first_queue, first_expected;
+};
+extern struct traffic_seen seen;
+
+/** receive_some() - take what the device has used and post it again.
+ * @rss: where each frame belongs; NULL: not to be judged.
+ */
+void receive_some(const struct rss_model *rss);
+
 /** need() - ends the program with @what and errno unless @good. */
 void need(bool good, const char *what);
 
@@ -71,6 +88,10 @@ double now(void);
 
 /** open_device() - open, own, acknowledge, map: all but the restore itself. */
 void open_device(const char *path);
+
+/** fresh_rings() - rings @first to @end - 1 as a driver that was just loaded makes
+ * them. */
+void fresh_rings(int first, int end);
 
 /** post() - make a chain of parts available.
  * @id: split: of the first descriptor, the others follow it; packed: given back.
