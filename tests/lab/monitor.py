@@ -10,6 +10,7 @@ second guest ask for the same.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,16 @@ class Check:
             flap.kill(9)
             flap.wait(20)
         self.vm.run("ip link set dev %s promisc off" % self.interface, check=True)
+
+    def test_a_monitor_that_another_has(self):
+        other = socket.socket(socket.AF_UNIX)
+        other.connect(self.vm.qmp_path)
+        other.recv(4096)  # its greeting: it is served
+        code, _, err = tool("save", "--timeout", "2", "--qmp", self.vm.qmp_path)
+        other.close()
+        equal(code, 6, "exit code (%s)" % err)
+        assert "one client of a monitor at a time" in err, err
+        save(self.vm)
 
     def test_while_it_migrates(self):
         before, _ = save(self.vm)
