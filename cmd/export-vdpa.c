@@ -1,40 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /* export --as vdpa: the line of iproute2 that makes such a device. */
 #include "cmd/export.h"
+#include "cmd/provision.h"
 
-#include <inttypes.h>
+/* What provision would give over netlink to a management device that takes all. */
+#define ALL (~0u)
 
-/* What a management device can be asked for has 64 bits; ACCESS_PLATFORM is the
- * parent's to give. */
-static uint64_t wanted(const struct export *e)
+static void lose(struct export *e, const cJSON *reasons)
 {
-	return e->offered.word[0] | 1ull << 33;
+	const cJSON *reason;
+
+	cJSON_ArrayForEach(reason, reasons)
+	{
+		export_lost(e, json_text(reason, "section"), "%s",
+			    json_text(reason, "text"));
+	}
 }
 
 int export_vdpa(struct export *e)
 {
-	const cJSON *mtu = export_member(e, "config", "mtu");
-	const cJSON *pairs = export_member(e, "config", "max_virtqueue_pairs");
-	const char *mac = export_mac(e);
+	const struct target any = {
+		.kind = TARGET_MGMTDEV,
+		.name = "vdpa dev add",
+		.mgmtdev = { .has_features = true, .features = UINT64_MAX },
+		.takes = ALL,
+	};
+	const struct args none = { 0 };
+	_cleanup_free_ char *line = NULL;
+	struct reasons reasons;
+	struct wish wish;
 
-	fprintf(e->to,
-		"vdpa dev add name vdpa0 mgmtdev \"$MGMTDEV\" device_features "
-		"0x%" PRIx64,
-		wanted(e));
-	if (mac)
-		fprintf(e->to, " mac %s", mac);
-	else
+	reasons_init(&reasons);
+	wish_make(&wish, e->state, &any, NULL, &none, &reasons);
+	line = wish_command(&wish, ALL, "vdpa0", "MGMTDEV");
+	if (line)
+		fprintf(e->to, "%s\n", line);
+	lose(e, reasons.refusals);
+	lose(e, reasons.warnings);
+	reasons_free(&reasons);
+	if (!export_mac(e))
 		export_lost(e, "config.mac",
 			    "not known: the parent gives what it likes");
-	if (cJSON_IsNumber(mtu))
-		fprintf(e->to, " mtu %.0f", mtu->valuedouble);
-	if (cJSON_IsNumber(pairs) && export_offers(e, "MQ"))
-		fprintf(e->to, " max_vqp %.0f", pairs->valuedouble);
-	fputc('\n', e->to);
-	if (e->offered.word[1])
-		export_lost(e, "features",
-			    "bits above 63: vdpa dev add has no word for them");
 	export_lost_control(e, "set by control commands: vdpa-restore load, or "
 			       "the VMM, sends them again");
-	return 0;
+	return line ? 0 : fail_memory(e->cli);
 }

@@ -110,7 +110,7 @@ else
 fi
 
 one vdpa_gets_the_line vdpa \
-	'^vdpa dev add name vdpa0 mgmtdev "\$MGMTDEV" device_features 0x[0-9a-f]+ mac 52:54:00:[0-9a-f:]+ mtu 1500 max_vqp 4$' \
+	'^vdpa dev add name vdpa0 mgmtdev MGMTDEV device_features 0x[0-9a-f]+ mac 52:54:00:[0-9a-f:]+ mtu 1500 max_vqp 4$' \
 	"$typical"
 
 as ethtool "$typical" && sh -n "$work/words"
