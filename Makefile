@@ -299,7 +299,7 @@ abi-update: all
 
 .PHONY: check-lab
 check-lab: all tests
-	$(Q)BUILD=$(abspath $(B)) TEST_TIMEOUT=1500 tests/run.sh $(B)/test-logs \
+	$(Q)BUILD=$(abspath $(B)) TEST_TIMEOUT=2400 tests/run.sh $(B)/test-logs \
 		$(summary) tests/lab/check.sh tests/lab/monitor.sh
 
 # The unit and command line tests under memcheck: no access that is not right, no

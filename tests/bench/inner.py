@@ -40,17 +40,17 @@ def qemu_folder():
     return answer.stdout.strip()
 
 
-def guest_image(path, kernel, commands):
+def guest_image(path, kernel, commands, tools, modules):
     """Writes the inner guest's initramfs: it runs the commands, then says READY."""
     image = lab.Initramfs()
     image.copy(lab.which("busybox"), "/bin/busybox")
     image.program(lab.which("dash"), "/bin/sh")
-    for tool in GUEST_TOOLS:
+    for tool in tools:
         image.program(lab.which(tool), "/usr/sbin/" + tool)
-    for name in GUEST_MODULES:
+    for name in modules:
         image.copy(os.path.join(kernel, "modules", name + ".ko"), "/lib/modules/%s.ko" % name)
     script = "\n".join("%s || echo 'BENCH failed %s'" % (line, line) for line in commands)
-    image.add("/init", (GUEST_INIT % (" ".join(GUEST_MODULES), script, READY)).encode())
+    image.add("/init", (GUEST_INIT % (" ".join(modules), script, READY)).encode())
     with open(path, "wb") as file:
         file.write(image.archive())
 
@@ -78,6 +78,8 @@ class Guest:
     setup    shell commands that configure the card
     """
 
+    TOOLS, MODULES = GUEST_TOOLS, GUEST_MODULES
+
     def __init__(self, name, pairs, card, setup):
         self.name, self.pairs, self.card, self.setup = name, pairs, card, setup
 
@@ -96,13 +98,16 @@ class Guest:
                 "-netdev", netdev, "-device", card, "-kernel", folder + "/vmlinuz",
                 "-initrd", "%s/%s.img" % (folder, self.name),
                 "-append", "console=ttyS0 quiet loglevel=4 ipv6.disable=1 mitigations=off nokaslr net.ifnames=0",
-                "-serial", "file:%s/%s.console" % (folder, self.name), "-monitor", "stdio"]
+                "-chardev", self.serial(folder), "-serial", "chardev:serial", "-monitor", "stdio"]
+
+    def serial(self, folder):
+        return "file,id=serial,path=%s/%s.console" % (folder, self.name)
 
     # ---- outside
 
     def boot(self, qemu, kernel, folder, timeout=180):
         """Boots the guest on this machine, lets it configure its card, and migrates it to a file."""
-        guest_image("%s/%s.img" % (folder, self.name), kernel, self.setup)
+        guest_image("%s/%s.img" % (folder, self.name), kernel, self.setup, self.TOOLS, self.MODULES)
         if not os.path.exists(folder + "/vmlinuz"):
             os.symlink(os.path.join(kernel, "vmlinuz"), folder + "/vmlinuz")
         handles = lab.open_tap(self.pairs)[1]

@@ -43,4 +43,5 @@ for kernel in ${KERNELS:-6.12 6.1}; do
 done
 echo "# QEMU's streams"
 timeout 900 tests/lab/streams.py || status=1
+timeout 600 tests/lab/circle.py || status=1
 exit $status
