@@ -180,7 +180,7 @@ def helper(name):
     source, target = os.path.join(HERE, name + ".c"), os.path.join(CACHE, "bin", name)
     if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        temporary = "%s.%d" % (target, os.getpid())
+        temporary = "%s.%d.%d" % (target, os.getpid(), threading.get_native_id())
         subprocess.run([os.environ.get("CC", "gcc"), "-O1", "-Wall", "-Wextra", "-static", "-o", temporary, source],
                        check=True, timeout=60)
         os.rename(temporary, target)
