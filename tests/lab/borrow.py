@@ -100,6 +100,14 @@ class Qemu:
             if time.monotonic() > end or self.process.poll() is not None:
                 raise lab.LabError("QEMU does not start the device: %s" % bytes(self.process.out)[-2000:])
             time.sleep(1)
+        state, end = None, time.monotonic() + 200
+        while True:  # until it has replayed what its guest had
+            before, state = state, vm.outside.device_state("vp0")
+            if state == before and state["status"] & 4:
+                break
+            if time.monotonic() > end:
+                raise lab.LabError("QEMU's replay does not end")
+            time.sleep(2)
         end = time.monotonic() + 30
         while not self.count() and time.monotonic() < end:
             time.sleep(1)
@@ -140,9 +148,10 @@ class Borrow:
         self.pid = int(vm.run("pidof " + vmm.name, check=True).out)
 
     def told(self):
-        """The card, but for where its rings are: that moves with the traffic."""
+        """The card, but for where its rings are, which moves with the traffic, and for the copy of its config that
+        its QEMU makes whenever that is read."""
         state = self.vm.outside.device_state("vp0")
-        return {key: value for key, value in state.items() if key != "queues"}
+        return {key: value for key, value in state.items() if key not in ("queues", "config")}
 
     def flows(self, when):
         before, end = self.vmm.count(), time.monotonic() + 60
