@@ -773,16 +773,14 @@ int vdpr_capture_qmp(struct vdpr_ctx *ctx, const char *path,
 		     struct vdpr_state **out)
 {
 	const struct vdpr_capture_opts all = vdpr_capture_opts(opts);
-	struct vdpr_qmp qmp = {
-		.ctx = ctx,
-		.name = path,
-		.fd = -1,
-		.cancel_fd = all.cancel_fd ? all.cancel_fd : -1,
-		.deadline = all.deadline ? all.deadline
-					 : vdpr_now() + DEFAULT_TIME_NS,
-	};
-	int err = vdpr_qmp_open(&qmp);
+	struct vdpr_qmp qmp;
+	int err;
 
+	vdpr_qmp_init(&qmp, ctx, path,
+		      all.deadline ? all.deadline
+				   : vdpr_now() + DEFAULT_TIME_NS,
+		      all.cancel_fd ? all.cancel_fd : -1);
+	err = vdpr_qmp_open(&qmp);
 	if (!err)
 		err = vdpr_capture_qmp_from(&qmp, &all, out);
 	vdpr_qmp_close(&qmp);

@@ -4,6 +4,7 @@
 #define VDPR_QMP_H
 
 #include "restore/json-walk.h"
+#include "restore/line-socket.h"
 
 /*
  * The protocol (docs/interop/qmp-spec.rst of QEMU): a greeting, capabilities
@@ -15,25 +16,23 @@
 struct vdpr_qmp {
 	struct vdpr_ctx *ctx;
 	const char *name; /* of the socket, for messages */
-	int fd;
-	int cancel_fd;	   /* or -1 */
-	uint64_t deadline; /* CLOCK_MONOTONIC, nanoseconds */
-	unsigned int id;   /* of the last command */
-	size_t received;   /* bytes, all in all */
-	struct vdpr_buf in;
-	size_t line_len; /* of the line at the beginning of @in, with its end */
+	struct vdpr_line_socket socket;
+	unsigned int id;     /* of the last command */
 	uint64_t version[3]; /* major, minor, micro of the greeting */
 };
 
+/* Before all else. @cancel_fd: or -1. @deadline: CLOCK_MONOTONIC, nanoseconds. */
+void vdpr_qmp_init(struct vdpr_qmp *qmp, struct vdpr_ctx *ctx, const char *name,
+		   uint64_t deadline, int cancel_fd);
+
 /* vdpr_qmp_open() - connect to a socket and greet.
- * @qmp: name, ctx, cancel_fd and deadline are set by the caller.
  * Return: 0; -EACCES or -EPERM (VDPR_CAUSE_ACCESS), another errno of connect()
  * (VDPR_CAUSE_OTHER), or as vdpr_qmp_greet(). Closed with vdpr_qmp_close()
  * whatever is returned.
  */
 int vdpr_qmp_open(struct vdpr_qmp *qmp);
 
-/* vdpr_qmp_greet() - the same on a connected, non-blocking qmp->fd.
+/* vdpr_qmp_greet() - the same on a connected, non-blocking qmp->socket.fd.
  * Return: 0, -ETIME (VDPR_CAUSE_DEADLINE), -ECANCELED, -EBADMSG
  * (VDPR_CAUSE_INPUT: what answers is no QMP), -EPIPE (it hung up), or another
  * errno of the socket.

@@ -45,14 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vdpr_capture_opts opts = VDPR_INIT(struct vdpr_capture_opts);
 	struct fuzz_input in = { data, size };
 	struct vdpr_ctx *ctx = fuzz_ctx();
-	struct vdpr_qmp qmp = { .ctx = ctx, .name = "fuzz", .cancel_fd = -1 };
+	struct vdpr_qmp qmp;
 	struct vdpr_state *state = NULL;
 	int err, fds[2];
 
 	opts.nic = nics[fuzz_u8(&in) % ARRAY_SIZE(nics)];
 	connected(in.data, in.left, fds);
-	qmp.fd = fds[0];
-	qmp.deadline = vdpr_now() + TIME_NS;
+	vdpr_qmp_init(&qmp, ctx, "fuzz", vdpr_now() + TIME_NS, -1);
+	qmp.socket.fd = fds[0];
 	err = vdpr_qmp_greet(&qmp);
 	if (!err)
 		err = vdpr_capture_qmp_from(&qmp, &opts, &state);
