@@ -1351,6 +1351,134 @@ VDPR_API int vdpr_shadow_unquiesce(struct vdpr_ctx *ctx,
 				   const struct vdpr_restore_opts *opts,
 				   struct vdpr_report **out);
 
+/* ------------------------------------------------------- the control socket */
+
+/*
+ * Lets scripts talk to the process that has the device: vdpa-restore save, show,
+ * verify and load with control:SOCKET. A request is one JSON object on one line,
+ * and so is its answer; docs/control-protocol.md describes them.
+ *
+ * The socket is a unix stream socket of mode 0600 from the moment it exists.
+ * Whoever connects must be root or the user of this process (SO_PEERCRED). A
+ * request has at most 4 MiB, a client that says nothing or reads nothing is
+ * dropped, and nothing here ever waits for a client.
+ */
+struct vdpr_control;
+
+/*
+ * What the process does for a request, each in the thread that called
+ * vdpr_control_process() (or in the library's own, VDPR_CONTROL_THREAD). Given
+ * @ctx is for the library's functions; its message becomes the answer's. They may
+ * call vdpr_control_loaded(), and no other function of the same socket.
+ */
+struct vdpr_control_ops {
+	size_t size; /* of this struct: VDPR_INIT() */
+	void *data;
+	const char *name; /* of the device, for messages; copied. NULL: none */
+	/* The state at this moment, which the library frees. NULL: that of
+	 * @shadow. Return: 0 or -errno. */
+	int (*save)(void *data, struct vdpr_ctx *ctx, struct vdpr_state **out);
+	/* Takes @state over and has it restored, then calls
+	 * vdpr_control_loaded(). NULL: this process never waits for a state.
+	 * Return: 0; -EBUSY (it does not wait for one now: exit code 4) or
+	 * another -errno with a message in @ctx, and @state stays the library's. */
+	int (*load)(void *data, struct vdpr_ctx *ctx, struct vdpr_state *state);
+	/* Does it wait for a state now? NULL: where there is load, always. */
+	bool (*waiting)(void *data);
+	struct vdpr_shadow *shadow; /* for save and counters; may be NULL */
+};
+
+/* Serve the socket in a thread of the library's. It blocks all signals. */
+#define VDPR_CONTROL_THREAD (1u << 0)
+/* One more user may connect: @uid. It can, only once the caller has changed the
+ * socket's owner or mode. */
+#define VDPR_CONTROL_UID (1u << 1)
+
+struct vdpr_control_opts {
+	size_t size;	      /* of this struct: VDPR_INIT() */
+	unsigned int flags;   /* VDPR_CONTROL_* */
+	uint32_t uid;	      /* with VDPR_CONTROL_UID */
+	uint32_t client_msec; /* for a request to arrive, and for its answer to
+				 * be read; 0: 5000 */
+	uint32_t clients; /* at a time, at most 1024; 0: 16. The one that has
+				 * said nothing for longest makes room */
+};
+
+/** vdpr_control_new() - listen on a control socket.
+ * @path: of at most 107 bytes. A socket there that nobody listens on is replaced;
+ *        removed by vdpr_control_free().
+ * @ops: copied; what it points to must outlive the socket.
+ * @opts: may be NULL.
+ * @out: freed with vdpr_control_free().
+ * Return: 0, -EINVAL (a path too long, ops that can do nothing, options),
+ * -EADDRINUSE (somebody listens there, or it is no socket), or the errno of
+ * socket(), bind(), listen(), epoll_create1(), timerfd_create() or
+ * pthread_create().
+ */
+VDPR_API int vdpr_control_new(struct vdpr_ctx *ctx, const char *path,
+			      const struct vdpr_control_ops *ops,
+			      const struct vdpr_control_opts *opts,
+			      struct vdpr_control **out);
+
+/** vdpr_control_fd() - readable when vdpr_control_process() has something to do.
+ * Return: a descriptor for poll(), the same for the life of the socket; -1 with
+ * VDPR_CONTROL_THREAD.
+ */
+VDPR_API int vdpr_control_fd(const struct vdpr_control *control);
+
+/** vdpr_control_process() - serve whoever is there; never waits.
+ *
+ * A bounded piece of work: if there is more, the descriptor stays readable. What
+ * clients do wrong is their own failure, not this function's.
+ * Return: 0, -EINVAL (VDPR_CONTROL_THREAD serves it), or the errno of
+ * epoll_wait().
+ */
+VDPR_API int vdpr_control_process(struct vdpr_ctx *ctx,
+				  struct vdpr_control *control);
+
+/** vdpr_control_loaded() - how the restore of a loaded state ended.
+ * @result: what vdpr_restore_result() returned.
+ * @report: borrowed; may be NULL.
+ *
+ * From any thread. The message of a failure is the report's, else @ctx's.
+ * Return: 0, -ENODATA (no load is under way; its client may be gone, which is no
+ * error).
+ */
+VDPR_API int vdpr_control_loaded(struct vdpr_ctx *ctx,
+				 struct vdpr_control *control, int result,
+				 const struct vdpr_report *report);
+
+/** vdpr_control_free() - drop all clients, remove the socket. @control: may be
+ * NULL.
+ */
+VDPR_API void vdpr_control_free(struct vdpr_control *control);
+
+/** vdpr_control_request() - ask a process on its control socket.
+ * @path: of its socket.
+ * @command: "save", "show", "verify", "load" or "counts".
+ * @state: for load and verify, else NULL.
+ * @deadline: CLOCK_MONOTONIC, nanoseconds, for all of it; 0: 10 s from the call.
+ * @cancel_fd: readable: give up; <= 0: none.
+ * @out: the answer, one JSON object; freed by the caller with free(). Also set
+ *       where the process answered with a failure; may be NULL.
+ * Return: 0, -EACCES or -EPERM (not allowed: also where the socket belongs to
+ * another user than this one or root), -ENOENT, -ECONNREFUSED, -ETIME,
+ * -ECANCELED, -EPIPE (it hung up), -EBADMSG (what answers is no control socket),
+ * -EINVAL (@path, @command), or -EREMOTEIO (the answer is a failure: the message
+ * and its VDPR_CAUSE_* are the other side's).
+ */
+VDPR_API int vdpr_control_request(struct vdpr_ctx *ctx, const char *path,
+				  const char *command,
+				  const struct vdpr_state *state,
+				  uint64_t deadline, int cancel_fd, char **out);
+
+/** vdpr_control_save() - the state of the device of another process.
+ * As vdpr_control_request().
+ */
+VDPR_API int vdpr_control_save(struct vdpr_ctx *ctx, const char *path,
+			       uint64_t deadline, int cancel_fd,
+			       struct vdpr_state **out);
+
 #ifdef __cplusplus
 }
 #endif

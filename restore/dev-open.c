@@ -90,8 +90,10 @@ int vdpr_dev_check_name(struct vdpr_ctx *ctx, const char *name)
 	case FORM_PID:
 		return vdpr_pid_check(ctx, name, rest);
 	case FORM_CONTROL:
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EOPNOTSUPP,
-				 "%s: this version cannot use such a device",
+		if (*rest)
+			return 0;
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "%s: control: wants the path of a socket",
 				 name);
 	case FORM_PATH:
 		break;
@@ -171,6 +173,11 @@ int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 		return open_fd(ctx, name, rest, out);
 	case FORM_PID:
 		return vdpr_pid_open(ctx, name, rest, out);
+	case FORM_CONTROL:
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EOPNOTSUPP,
+				 "%s: another process has that device; see "
+				 "vdpr_control_request()",
+				 name);
 	default:
 		return open_path(ctx, name, out);
 	}

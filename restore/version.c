@@ -11,8 +11,9 @@ const char *vdpr_version(void)
 
 int vdpr_has_feature(const char *name)
 {
-	static const char *const features[] = { "load", "save", "observe",
-						"event", "shadow-cvq" };
+	static const char *const features[] = { "load",	      "save",
+						"observe",    "event",
+						"shadow-cvq", "control" };
 
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
 		if (!strcmp(features[i], name))
