@@ -15,8 +15,6 @@ static const struct later {
 } laters[] = {
 	{ "shadow", NULL },
 	{ "run", NULL },
-	{ "save", "--control" },
-	{ "load", "--control" },
 };
 /* clang-format on */
 

@@ -288,6 +288,33 @@ int qemu_stream_state(struct cli *cli, const char *word,
 /* list: the devices in a stream. Return: 0 or an exit code. */
 int qemu_list_stream(struct cli *cli, const char *path);
 
+/* ---------------------------------------------------------- control sockets */
+
+/* Is it control:SOCKET, a device that another process has? */
+bool control_is_name(const char *word);
+
+/* For the functions below @word is control:SOCKET or the path alone. */
+
+/* Judges it. Return: 0 or an exit code. */
+int control_check(struct cli *cli, const char *word);
+
+/* The state that process has recorded. Return: 0 or an exit code. */
+int control_state(struct cli *cli, const char *word, struct vdpr_state **out);
+
+/* load: gives that process a state, waits for the end of its restore and prints
+ * its report. Return: 0 or an exit code. */
+int control_load(struct cli *cli, const char *word,
+		 const struct vdpr_state *state);
+
+/* load --hold: makes a socket at @path that serves @state, which must outlive it.
+ * Return: 0 or an exit code. */
+int control_listen(struct cli *cli, const char *path, const char *device,
+		   struct vdpr_state *state, struct vdpr_control **out);
+
+/* Serves it until a signal comes. @control: may be NULL. Return: 0 or an exit
+ * code. */
+int control_serve(struct cli *cli, struct vdpr_control *control);
+
 /* ------------------------------------------------------------------ output */
 
 /* Adds a file's or a device's text to the output, made safe for a terminal. */
@@ -394,8 +421,5 @@ void signals_answer(bool as_json);
  * Return: a descriptor that is readable once one of them came, or -errno.
  */
 int signals_block(void);
-
-/* Waits until one of them comes. Return: 0 or -errno. */
-int signals_wait(int fd);
 
 #endif

@@ -161,7 +161,7 @@ int input_check_dev(struct cli *cli, const char *word)
 {
 	int code = input_check_dev_read(cli, word);
 
-	if (code || strncmp(word, "pid:", 4) != 0)
+	if (code || (strncmp(word, "pid:", 4) != 0 && !control_is_name(word)))
 		return code;
 	return fail(cli, VDPR_CAUSE_USAGE,
 		    "show, save, diff and verify take it",
@@ -214,8 +214,11 @@ int input_open(struct cli *cli, const char *word, struct vdpr_dev **out)
 int input_dev_state(struct cli *cli, const char *word, struct vdpr_state **out)
 {
 	_cleanup_dev_ struct vdpr_dev *dev = NULL;
-	int code = input_open(cli, word, &dev);
+	int code;
 
+	if (control_is_name(word))
+		return control_state(cli, word, out);
+	code = input_open(cli, word, &dev);
 	if (code)
 		return code;
 	cli->stage = "examine";

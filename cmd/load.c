@@ -19,6 +19,8 @@ static const struct option_info load_options[] = {
 	  "refuse even if only a feature of the VMM's own is missing" },
 	{ "--hold", NULL, NULL, NULL,
 	  "keep the device open until a signal comes" },
+	{ "--control", NULL, "SOCKET", NULL,
+	  "with --hold: answer save, show and verify on a socket there" },
 	{ "--timeline", NULL, "FILE", NULL,
 	  "draw what happened when: .svg, else JSON for Perfetto" },
 	{ 0 },
@@ -28,6 +30,7 @@ static const struct option_info load_options[] = {
 struct load {
 	const char *file, *dev;
 	const char *timeline; /* file to draw to, or NULL */
+	const char *control;  /* socket to serve, or NULL */
 	bool hold;
 	struct vdpr_restore_opts opts;
 	const char **warn; /* sections, freed */
@@ -125,6 +128,35 @@ static int parse_timeline(struct cli *cli, const struct args *args,
 		    load->timeline);
 }
 
+/* How another process restores is its own affair. */
+static int check_remote(struct cli *cli, const struct args *args)
+{
+	for (size_t i = 0; i < args->n_options; i++) {
+		const struct option_info *info = args->options[i].info;
+
+		for (const struct option_info *o = load_options; o->name; o++)
+			if (o == info && strcmp(o->name, "--timeout") != 0)
+				return fail(cli, VDPR_CAUSE_USAGE,
+					    "leave it out: that process "
+					    "restores as it was told to",
+					    "load: %s: not with %s", o->name,
+					    args->words[1]);
+	}
+	return control_check(cli, args->words[1]);
+}
+
+static int parse_control(struct cli *cli, const struct args *args,
+			 struct load *load)
+{
+	load->control = args_value(args, "--control");
+	if (!load->control || args_has(args, "--hold"))
+		return 0;
+	return fail(cli, VDPR_CAUSE_USAGE, "add --hold",
+		    "load: --control %s: only a device that is held can be "
+		    "asked",
+		    load->control);
+}
+
 static int parse(struct cli *cli, const struct args *args, struct load *load)
 {
 	uint64_t timeout;
@@ -138,7 +170,11 @@ static int parse(struct cli *cli, const struct args *args, struct load *load)
 	if (!code)
 		code = input_check_file(cli, args->words[0]);
 	if (!code)
-		code = input_check_dev(cli, args->words[1]);
+		code = control_is_name(args->words[1])
+			       ? check_remote(cli, args)
+			       : input_check_dev(cli, args->words[1]);
+	if (!code)
+		code = parse_control(cli, args, load);
 	if (code)
 		return code;
 	load->file = args->words[0];
@@ -273,22 +309,19 @@ static int report_success(struct cli *cli, const struct load *load,
 	return code ? code : drawn;
 }
 
-static int hold(struct cli *cli, const struct load *load)
+static int hold(struct cli *cli, const struct load *load,
+		struct vdpr_control *control)
 {
-	int rc, code = out_flush(cli);
+	int code = out_flush(cli);
 
 	if (code)
 		return code;
 	note(cli, "%s: holding the device until SIGINT or SIGTERM", load->dev);
-	rc = signals_wait(cli->signals);
-	if (rc < 0)
-		return fail(cli, VDPR_CAUSE_OTHER, NULL, "signalfd: read: %s",
-			    strerror(-rc));
-	return 0;
+	return control_serve(cli, control);
 }
 
-static int restore(struct cli *cli, const struct load *load,
-		   const struct vdpr_state *state)
+static int restore_on(struct cli *cli, const struct load *load,
+		      struct vdpr_state *state, struct vdpr_control *control)
 {
 	_cleanup_report_ struct vdpr_report *report = NULL;
 	_cleanup_dev_ struct vdpr_dev *dev = NULL;
@@ -302,12 +335,31 @@ static int restore(struct cli *cli, const struct load *load,
 	if (code)
 		return code;
 	if (load->hold)
-		return hold(cli, load);
+		return hold(cli, load, control);
 	note(cli,
 	     "%s: a rehearsal: the device is reset, and this state gone, "
 	     "when this command ends",
 	     load->dev);
 	return 0;
+}
+
+/* The socket is made first: where it cannot be, no device is touched. It answers
+ * once the device is held. */
+static int restore(struct cli *cli, const struct load *load,
+		   struct vdpr_state *state)
+{
+	struct vdpr_control *control = NULL;
+	int code = 0;
+
+	if (control_is_name(load->dev))
+		return control_load(cli, load->dev, state);
+	if (load->control)
+		code = control_listen(cli, load->control, load->dev, state,
+				      &control);
+	if (!code)
+		code = restore_on(cli, load, state, control);
+	vdpr_control_free(control);
+	return code;
 }
 
 static int load_run(struct cli *cli, const struct args *args)

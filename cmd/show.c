@@ -239,7 +239,7 @@ static int show_run(struct cli *cli, const struct args *args)
 		return code;
 	if (!vdpr_dev_is_name(word))
 		return show_file(cli, word);
-	if (!cli->json)
+	if (!cli->json && !control_is_name(word))
 		return show_device(cli, word);
 	code = input_dev_state(cli, word, &state);
 	return code ? code : show_state(cli, state);

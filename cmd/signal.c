@@ -48,14 +48,3 @@ int signals_block(void)
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
-
-int signals_wait(int fd)
-{
-	struct signalfd_siginfo info;
-	ssize_t n;
-
-	do
-		n = read(fd, &info, sizeof(info));
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}

@@ -25,6 +25,7 @@ static const struct {
 	{ "qemu-stream", true, qemu_check_stream, qemu_stream_state },
 	{ "ch-snapshot", true, capture_check, capture_ch },
 	{ "qmp", false, capture_check, capture_qmp },
+	{ "control", false, control_check, control_state },
 	{ "vdpa", false, vdpa_check_name, vdpa_state },
 	{ "netdev", false, netdev_check_name, netdev_state },
 	{ "device", false, input_check_dev_read, input_dev_state },

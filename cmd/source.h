@@ -16,6 +16,8 @@
 	  "source: what a kernel driver told the device of its interface" },   \
 	{ "--device", NULL, "DEV", NULL,                                       \
 	  "source: what a device tells of itself; resets all but pid:" },      \
+	{ "--control", NULL, "SOCKET", NULL,                                    \
+	  "source: the process that has the device, on its control socket" }, \
 	{ "--transcript", NULL, "FILE", NULL,                                  \
 	  "source: the control commands that a device was given" },            \
 	{ "--qemu-stream", NULL, "FILE[,nic=ID]", NULL,                        \

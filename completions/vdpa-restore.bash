@@ -9,7 +9,7 @@ _vdpa_restore_vmms='qemu-8.2 qemu-9.0 qemu-9.1 qemu-9.2 qemu-10.0 qemu-10.1 qemu
 	cloud-hypervisor-51 cloud-hypervisor-52 cloud-hypervisor-53
 	dpdk-22.11 dpdk-23.11 dpdk-24.11 dpdk-25.11 dpdk-26.07'
 # save and verify take the same.
-_vdpa_restore_sources='--vdpa --netdev --device --transcript --qemu-stream --qmp
+_vdpa_restore_sources='--vdpa --control --netdev --device --transcript --qemu-stream --qmp
 	--ch-snapshot --all-vlans --timeout --prefer'
 _vdpa_restore_globals='--json --verbose -v --quiet -q --help -h --version'
 
@@ -19,7 +19,7 @@ _vdpa_restore_command() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		--vdpa | --netdev | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
+		--vdpa | --control | --netdev | --device | --transcript | --qemu-stream | --qmp | --ch-snapshot | --all-vlans | --prefer | --output | -o | --timeout | \
 			--warn | --enable-after-driver-ok | --unknown | --timeline | --as | \
 			--mgmtdev | --name | --for)
 			if [[ ${COMP_WORDS[i + 1]-} == = ]]; then
@@ -80,7 +80,7 @@ _vdpa_restore_options() {
 	unprovision) printf '%s' '--name' ;;
 	load)
 		printf '%s' '--timeout --enable-after-driver-ok --unknown' \
-			' --warn --strict-features --hold --timeline'
+			' --warn --strict-features --hold --control --timeline'
 		;;
 	diff) printf '%s' '--rings' ;;
 	export) printf '%s' '--as' ;;
@@ -106,13 +106,13 @@ _vdpa_restore_value() {
 	--unknown) printf '%s' 'refuse default' ;;
 	--warn) printf '%s' \
 		'mac rx_mode vlan mq rss hash_report offloads coalescing' ;;
-	--device) _vdpa_restore_devices && printf '%s\n' pid: ;;
+	--device) _vdpa_restore_devices && printf '%s\n' pid: control: ;;
 	--vdpa) _vdpa_restore_names ;;
 	--netdev) _vdpa_restore_interfaces ;;
-	--prefer) printf '%s' 'transcript qemu-stream qmp ch-snapshot vdpa netdev device' ;;
+	--prefer) printf '%s' 'transcript qemu-stream qmp ch-snapshot control vdpa netdev device' ;;
 	--as) printf '%s' 'qemu libvirt vdpa ethtool' ;;
 	--timeout) ;;
-	--transcript | --qemu-stream | --qmp | --ch-snapshot | --output | -o | --timeline) printf '%s' '@files' ;;
+	--control | --transcript | --qemu-stream | --qmp | --ch-snapshot | --output | -o | --timeline) printf '%s' '@files' ;;
 	*) return 1 ;;
 	esac
 }

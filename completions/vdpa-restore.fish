@@ -68,16 +68,17 @@ complete -c vdpa-restore -n '__fish_seen_subcommand_from transcript export provi
 complete -c vdpa-restore -n '__fish_seen_subcommand_from export' -l as -x -a 'qemu libvirt vdpa ethtool' -d 'Whose words'
 
 set -l save '__fish_seen_subcommand_from save verify'
-complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices; echo pid:)' -d 'What a device tells of itself'
+complete -c vdpa-restore -n $save -l device -x -a '(__vdpa_restore_devices; echo pid:; echo control:)' -d 'What a device tells of itself'
 complete -c vdpa-restore -n $save -l vdpa -x -a '(__vdpa_restore_names)' -d 'What netlink tells of a device'
 complete -c vdpa-restore -n $save -l netdev -x -a '(__vdpa_restore_interfaces)' -d 'What a driver was told of its interface'
 complete -c vdpa-restore -n $save -l transcript -r -F -d 'Control commands that a device was given'
+complete -c vdpa-restore -n $save -l control -r -F -d 'The process that has the device'
 complete -c vdpa-restore -n $save -l qemu-stream -r -F -d 'A device in a migration stream'
 complete -c vdpa-restore -n $save -l all-vlans -x -a 'keep unknown' -d 'A table that passes all ids'
 complete -c vdpa-restore -n $save -l qmp -r -F -d 'What a running QEMU tells on its monitor'
 complete -c vdpa-restore -n $save -l ch-snapshot -r -F -d 'A snapshot of Cloud Hypervisor'
 complete -c vdpa-restore -n $save -l timeout -x -d 'How long sources may take, in seconds'
-complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream qmp ch-snapshot vdpa netdev device' -d 'The source that is right'
+complete -c vdpa-restore -n $save -l prefer -x -a 'transcript qemu-stream qmp ch-snapshot control vdpa netdev device' -d 'The source that is right'
 complete -c vdpa-restore -n '__fish_seen_subcommand_from save' -s o -l output -r -F -d 'File to write'
 
 set -l check '__fish_seen_subcommand_from check'
@@ -99,6 +100,7 @@ complete -c vdpa-restore -n $judge -l unknown -x -a 'refuse default' -d 'What th
 complete -c vdpa-restore -n $load -l warn -x -a 'mac rx_mode vlan mq rss hash_report offloads coalescing' -d 'Only warn of refusals'
 complete -c vdpa-restore -n $judge -l strict-features -d 'Refuse where a feature of the VMM lacks'
 complete -c vdpa-restore -n $load -l hold -d 'Keep the device open until a signal'
+complete -c vdpa-restore -n $load -l control -r -F -d 'Answer on a socket while holding'
 complete -c vdpa-restore -n $load -l timeline -r -F -d 'Draw what happened when'
 
 complete -c vdpa-restore -n '__fish_seen_subcommand_from diff verify' -l rings -d 'Compare the rings too'

@@ -53,13 +53,9 @@ fails 2 '' help_of_an_unknown_command help frobnicate
 fails 2 'no source' save_needs_a_source save
 fails 2 'can be only one' stdin_is_only_one_side diff - -
 
-fails 2 'control: this version' save_does_not_have_control save --control x
-fails 2 'this version' load_does_not_have_control \
-	load --hold --control x "$example" sim
 for command in shadow run; do
 	fails 2 'this version' "${command}_is_for_later" "$command"
 done
-fails 2 '' control_device_is_for_later load "$example" control:/x
 
 for timeout in 0 0.0009 3601 -1 1e3 0x10 inf nan 1. .5 ' 1' '1s' '' \
 	99999999999999999999; do
