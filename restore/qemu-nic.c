@@ -548,6 +548,16 @@ static size_t find_subsection(const uint8_t *name, size_t len)
 	return i;
 }
 
+/* How much of a name can be said. */
+static int printable_len(const uint8_t *name, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && name[n] > ' ' && name[n] < 0x7f)
+		n++;
+	return (int)n;
+}
+
 /* @next: the first row of the table that may come. */
 static int take_subsection(struct cursor *c, struct vdpr_qemu_nic *nic,
 			   size_t *next)
@@ -565,10 +575,10 @@ static int take_subsection(struct cursor *c, struct vdpr_qemu_nic *nic,
 	i = find_subsection(name, len);
 	if (i < *next || i == ARRAY_SIZE(subsections)) {
 		c->at = begin;
-		return bad(c, "%s follows here",
-			   i == ARRAY_SIZE(subsections)
-				   ? "a part that is not known"
-				   : "a part that should have come before");
+		return bad(c, "part \"%.*s\" %s", printable_len(name, len),
+			   (const char *)name,
+			   i < *next ? "should have come before"
+				     : "is not known");
 	}
 	if (!version || version > subsections[i].newest)
 		return bad(c, "version %u of \"%s\" is not known", version,

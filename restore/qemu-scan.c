@@ -546,9 +546,17 @@ static int no_end(const struct scan *s)
 	vdpr_in_enter(s->in, 0, "description");
 	if (d->begin + d->len > s->in->at)
 		return vdpr_in_short(s->in, s->in->at);
-	if (d->begin + d->len < s->in->at)
-		return vdpr_in_bad(s->in, d->begin + d->len,
-				   "something follows the stream's end");
+	if (d->begin + d->len < s->in->at) {
+		unsigned long long end = d->begin;
+
+		end += d->len;
+		vdpr_in_bad(s->in, end, "something follows the stream's end");
+		vdpr_cure(
+			s->in->ctx,
+			"give the stream alone: head -c %llu FILE | vdpa-restore save --qemu-stream -",
+			end);
+		return -EBADMSG;
+	}
 	return vdpr_in_bad(s->in, d->begin, "not a description of devices");
 }
 

@@ -1372,7 +1372,7 @@ static const struct {
 	const char *said;
 } bads[] = {
 	{ b_version, "version 12 of a virtio-net section is not known" },
-	{ b_foreign, "a part that is not known" },
+	{ b_foreign, "part \"virtio-net-device/more\" is not known" },
 	{ b_backend, "vhost-user" },
 	{ b_macs, "device status 0x30" },
 	{ b_ring, "ring 1 has 100 entries" },

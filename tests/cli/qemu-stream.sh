@@ -108,4 +108,11 @@ head -c 60000 "$express" >"$work/cut"
 fails 7 'offset 60000 .*section [0-9]+ "0000:00:01.0:00.0/virtio-net": the stream ends here' \
 	a_cut_names_offset_and_section save --qemu-stream "$work/cut"
 
+{
+	cat "$mmio"
+	printf 'and more'
+} >"$work/more"
+fails 7 "offset $(wc -c <"$mmio") .*something follows the stream's end.*head -c $(wc -c <"$mmio") " \
+	what_follows_is_refused save --qemu-stream "$work/more"
+
 finish
