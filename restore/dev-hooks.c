@@ -33,10 +33,11 @@ static int hook_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg)
 
 	switch (m->type) {
 	case VHOST_IOTLB_UPDATE:
-		/* NOLINTNEXTLINE(performance-no-int-to-ptr): as in the uapi */
-		return hooks->map(hooks->data, msg->asid, m->iova, m->size,
-				  (const void *)(uintptr_t)m->uaddr,
-				  m->perm != VHOST_ACCESS_RO);
+		return hooks->map(
+			hooks->data, msg->asid, m->iova, m->size,
+			/* NOLINTNEXTLINE(performance-no-int-to-ptr): uapi */
+			(const void *)(uintptr_t)m->uaddr,
+			m->perm != VHOST_ACCESS_RO);
 	case VHOST_IOTLB_INVALIDATE:
 		return hooks->unmap(hooks->data, msg->asid, m->iova, m->size);
 	default:
