@@ -118,7 +118,10 @@ static void an_open_device_and_its_description_are_judged_alike(void **state)
 		a = vdpr_restore_check(ctx, dev, s, &opts, &open);
 		b = vdpr_target_check(ctx, &t, s, &opts, &described);
 		assert_int_equal(a, b);
-		for (int list = VDPR_REFUSALS; list <= VDPR_WARNINGS; list++) {
+		for (int i_list = VDPR_REFUSALS; i_list <= VDPR_WARNINGS;
+		     i_list++) {
+			enum vdpr_reason_list list =
+				(enum vdpr_reason_list)i_list;
 			char *x = all_reasons(open, list);
 			char *y = all_reasons(described, list);
 
