@@ -482,8 +482,8 @@ VDPR_API int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream,
 				  size_t index, struct vdpr_qemu_nic_info *out);
 
 /** vdpr_qemu_stream_find() - the device that a word names.
- * @id: its id, a part of it that no other has, or its index in decimal; NULL:
- *      the only one.
+ * @id: its id, a part of it that no other has, or its index in decimal, which
+ *      digits alone always are; NULL: the only one.
  * Return: 0, -ENOENT (none; VDPR_CAUSE_INPUT where the stream has no such device
  * at all), -EEXIST (several); otherwise VDPR_CAUSE_USAGE, and the message names
  * those that there are.

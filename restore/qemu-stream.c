@@ -286,6 +286,13 @@ static unsigned int count_names(const struct vdpr_qemu_stream *stream,
 	return n;
 }
 
+/* Digits alone are never part of a name: with fewer devices than that, "2" would
+ * take "0000:00:02.0", another one than was meant. */
+static bool is_number(const char *id)
+{
+	return *id && !id[strspn(id, "0123456789")];
+}
+
 int vdpr_qemu_stream_find(struct vdpr_ctx *ctx,
 			  const struct vdpr_qemu_stream *stream, const char *id,
 			  size_t *index)
@@ -294,8 +301,9 @@ int vdpr_qemu_stream_find(struct vdpr_ctx *ctx,
 	size_t found = 0;
 	unsigned int n;
 
-	if (id && stream->n_nics &&
-	    !vdpr_u64_parse(id, stream->n_nics - 1, &number)) {
+	if (id && stream->n_nics && is_number(id)) {
+		if (vdpr_u64_parse(id, stream->n_nics - 1, &number) < 0)
+			return not_one(ctx, stream, id, 0);
 		*index = (size_t)number;
 		return 0;
 	}

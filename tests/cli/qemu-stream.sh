@@ -65,6 +65,14 @@ fails 2 'several .*0000:00:02.0/virtio-net, 0000:00:03.0' asks_which \
 fails 2 'nic=virtio: more than one' asks_again \
 	save --qemu-stream "$two,nic=virtio"
 fails 2 'nic=05.0: none of' knows_not save --qemu-stream "$two,nic=05.0"
+# Digits alone are the number, not a part of 0000:00:02.0 or :03.0.
+for nic in 2 3 03 0000 18446744073709551617; do
+	fails 2 "nic=$nic: none of the devices: 0000:00:02.0/virtio-net, 0000:00:03.0/virtio-net" \
+		"number_${nic}_is_no_part_of_a_name" \
+		save --qemu-stream "$two,nic=$nic"
+done
+fails 2 'nic=1: none of the devices: 0000:00:01.0:00.0/virtio-net' \
+	the_only_one_is_number_0 save --qemu-stream "$express,nic=1"
 fails 2 'no device given' nic_needs_a_name save --qemu-stream "$two,nic="
 for nic in 0000:00:03.0/virtio-net 00:03.0 1; do
 	exits 0 "takes_nic_$nic" save --qemu-stream "$two,nic=$nic"
