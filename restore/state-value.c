@@ -3,6 +3,7 @@
 #include "restore/state.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,12 +42,42 @@ int vdpr_mac_list_set(struct vdpr_mac_list *list, const uint8_t *addr,
 	return 0;
 }
 
+static int order_addresses(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(uint8_t[6]));
+}
+
+/* Is every address of @a in @b? Without memory for a sorted copy it takes longer. */
+static bool mac_list_within(const struct vdpr_mac_list *a,
+			    const struct vdpr_mac_list *b)
+{
+	struct vdpr_mac_list sorted = { 0 };
+	bool quick = b->count &&
+		     !vdpr_mac_list_set(&sorted, b->addr[0], b->count);
+	size_t n = b->count;
+	bool within = true;
+
+	if (quick)
+		qsort(sorted.addr, n, sizeof(*sorted.addr), order_addresses);
+	for (size_t i = 0; i < a->count && within; i++)
+		within = n &&
+			 (quick ? bsearch(a->addr[i], sorted.addr, n,
+					  sizeof(*sorted.addr), order_addresses)
+				: lfind(a->addr[i], b->addr, &n,
+					sizeof(*b->addr), order_addresses));
+	vdpr_mac_list_clear(&sorted);
+	return within;
+}
+
+/* A filter is a set: neither order nor repetition changes what passes. */
 static bool mac_list_equal(const struct vdpr_mac_list *a,
 			   const struct vdpr_mac_list *b)
 {
-	return a->count == b->count &&
-	       (!a->count ||
-		!memcmp(a->addr, b->addr, a->count * sizeof(*a->addr)));
+	if (a->count == b->count &&
+	    (!a->count ||
+	     !memcmp(a->addr, b->addr, a->count * sizeof(*a->addr))))
+		return true;
+	return mac_list_within(a, b) && mac_list_within(b, a);
 }
 
 /* --------------------------------------------------------------------- RSS */

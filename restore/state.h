@@ -208,7 +208,8 @@ unsigned int vdpr_member_feature(enum vdpr_member m);
 void vdpr_member_drop(struct vdpr_state *state, enum vdpr_member m,
 		      enum vdpr_presence presence);
 
-/* Is @to's member the same as @from's? Both are known or null. */
+/* Is @a's member the same as @b's? Both are known or null. MAC lists are sets:
+ * their order does not count. */
 bool vdpr_member_equal(const struct vdpr_state *a, const struct vdpr_state *b,
 		       enum vdpr_member m);
 

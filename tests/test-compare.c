@@ -167,6 +167,72 @@ static void a_difference_outweighs_an_unknown_member(void **state)
 		"rx_mode unseen {\"promiscuous\":null,\"all_multicast\":false} {\"promiscuous\":null}\n");
 }
 
+/* As members of "mac" and what is left to make a state of RX. */
+#define TABLES(unicast, multicast)                                         \
+	"\"config\": {}, \"mac\": {\"unicast\": [" unicast                 \
+	"], \"multicast\": [" multicast "], \"unicast_overflow\": false, " \
+	"\"multicast_overflow\": false}, \"unknown\": [\"rx_mode\"]"
+#define UC1 "\"02:00:00:00:00:01\""
+#define UC2 "\"02:00:00:00:00:02\""
+#define MC1 "\"01:00:00:00:00:01\""
+#define MC2 "\"01:00:00:00:00:02\""
+
+static const struct {
+	const char *a, *b;
+	bool same;
+} mac_lists[] = {
+	{ TABLES(UC1 "," UC2, ""), TABLES(UC2 "," UC1, ""), true },
+	{ TABLES("", MC1 "," MC2), TABLES("", MC2 "," MC1), true },
+	{ TABLES(UC1 "," UC1 "," UC2, ""), TABLES(UC2 "," UC1, ""), true },
+	{ TABLES(UC1 "," UC2, ""), TABLES(UC2, ""), false },
+	{ TABLES(UC2, ""), TABLES(UC1 "," UC2, ""), false },
+	{ TABLES(UC1 "," UC1, ""), TABLES(UC2 "," UC1, ""), false },
+	{ TABLES(UC1, ""), TABLES("", ""), false },
+	{ TABLES("", ""), TABLES(UC1, ""), false },
+	{ TABLES("", MC1), TABLES("", MC2), false },
+};
+
+static void mac_lists_are_compared_as_sets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(mac_lists); i++) {
+		int result;
+
+		a = make(RX, mac_lists[i].a);
+		b = make(RX, mac_lists[i].b);
+		result = vdpr_state_compare(ctx, a, b, 0, NULL, NULL);
+		if (result != !mac_lists[i].same)
+			fail_msg("case %zu: %d", i, result);
+		vdpr_state_free(a);
+		vdpr_state_free(b);
+		a = NULL;
+		b = NULL;
+	}
+}
+
+/* Enough of them that a look at each for each would be seen. */
+static void long_mac_lists_are_compared_as_sets(void **state)
+{
+	const size_t n = 20000;
+
+	(void)state;
+	a = make(RX, TABLES("", ""));
+	b = make(RX, TABLES("", ""));
+	assert_int_equal(vdpr_mac_list_reserve(&a->unicast, n), 0);
+	assert_int_equal(vdpr_mac_list_reserve(&b->unicast, n), 0);
+	a->unicast.count = n;
+	b->unicast.count = n;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t addr[6] = { 2, 0, 0, 0, i >> 8 & 255, i & 255 };
+
+		memcpy(a->unicast.addr[i], addr, sizeof(addr));
+		memcpy(b->unicast.addr[n - 1 - i], addr, sizeof(addr));
+	}
+	assert_int_equal(vdpr_state_compare(ctx, a, b, 0, NULL, NULL), 0);
+	b->unicast.addr[n / 2][5] ^= 1;
+	assert_int_equal(vdpr_state_compare(ctx, a, b, 0, NULL, NULL), 1);
+}
+
 static void absent_differs_where_the_features_are_known(void **state)
 {
 	(void)state;
@@ -416,6 +482,29 @@ static void sections_are_filled_member_by_member(void **state)
 	assert_string_equal(vdpr_origin_get(a, "mac.multicast"), "y");
 	assert_string_equal(vdpr_origin_get(a, "rx_mode"), "x");
 	assert_null(vdpr_origin_get(a, "mac"));
+}
+
+static void mac_lists_are_merged_as_sets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(mac_lists); i++) {
+		char *before, *after;
+
+		a = make(RX, mac_lists[i].a);
+		b = make(RX, mac_lists[i].b);
+		before = format(a);
+		assert_int_equal(vdpr_state_merge(ctx, a, b, NULL),
+				 mac_lists[i].same ? 0 : -EEXIST);
+		after = format(a);
+		/* The order of what was there first stays. */
+		assert_string_equal(before, after);
+		free(before);
+		free(after);
+		vdpr_state_free(a);
+		vdpr_state_free(b);
+		a = NULL;
+		b = NULL;
+	}
 }
 
 static void a_conflict_names_both_values_and_sources(void **state)
@@ -668,6 +757,8 @@ int main(void)
 		T(a_known_difference_differs),
 		T(what_one_side_does_not_know_is_unseen),
 		T(a_difference_outweighs_an_unknown_member),
+		T(mac_lists_are_compared_as_sets),
+		T(long_mac_lists_are_compared_as_sets),
 		T(absent_differs_where_the_features_are_known),
 		T(rings_are_compared_on_demand),
 		T(announce_is_optional_so_its_absence_is_unseen),
@@ -677,6 +768,7 @@ int main(void)
 		T(merging_fills_what_is_unknown),
 		T(features_that_become_known_decide_what_is_required),
 		T(sections_are_filled_member_by_member),
+		T(mac_lists_are_merged_as_sets),
 		T(a_conflict_names_both_values_and_sources),
 		T(the_preferred_source_wins_a_conflict),
 		T(every_kind_of_item_can_be_in_conflict),
