@@ -29,16 +29,19 @@ static cJSON *say_unknown(const struct cli *cli, const char *text, size_t len)
 	_cleanup_json_ cJSON *root = cJSON_ParseWithLength(text, len);
 	const cJSON *features =
 		cJSON_GetObjectItemCaseSensitive(root, "features");
-	cJSON *unknown, *name;
+	bool blind = cJSON_IsNull(
+		cJSON_GetObjectItemCaseSensitive(features, "negotiated"));
+	cJSON *unknown =
+		cJSON_DetachItemFromObjectCaseSensitive(root, "unknown");
+	cJSON *name;
 
-	if (cJSON_IsNull(
-		    cJSON_GetObjectItemCaseSensitive(features, "negotiated"))) {
-		say_one(cli, "features.negotiated");
+	if (blind) {
+		cJSON_InsertItemInArray(
+			unknown, 0, cJSON_CreateString("features.negotiated"));
 		note(cli,
 		     "without the negotiated features a state can be shown "
 		     "and merged but neither planned nor loaded");
 	}
-	unknown = cJSON_DetachItemFromObjectCaseSensitive(root, "unknown");
 	cJSON_ArrayForEach(name, unknown)
 	{
 		say_one(cli, cJSON_GetStringValue(name));

@@ -67,6 +67,8 @@ says err 'unknown: features.negotiated; known to .*--transcript' save_says_what_
 exits 0 save_in_json save --json --device sim -o "$work/dev.json"
 holds save_in_json_names_the_file \
 	'j["exit"] == 0 and j["file"].endswith("dev.json") and j["error"] is None'
+holds save_in_json_names_unknown_features \
+	'j["unknown"][0] == "features.negotiated"'
 sed 's/525400aabbcc/525400aabbdd/' "$guest" >"$work/other.jsonl"
 fails 3 'mac.*52:54:00:aa:bb' conflict_is_refused \
 	save --transcript "$guest" --transcript "$work/other.jsonl"
