@@ -60,6 +60,7 @@ static int parse(struct provision *p)
 	int code;
 
 	p->name = args_value(p->args, "--name");
+	p->cli->device = p->name;
 	code = need(p->cli, "--mgmtdev", mgmtdev);
 	if (!code)
 		code = need(p->cli, "--name", p->name);
@@ -343,6 +344,21 @@ static int provision_run(struct cli *cli, const struct args *args)
 	return code;
 }
 
+/* The same keys where an error came before there was an outcome. */
+static cJSON *provision_failure(const struct cli *cli)
+{
+	static const char *const keys[] = { "mgmtdev", "command", "created",
+					    "char" };
+	cJSON *object = cJSON_CreateObject();
+
+	json_add_text(object, "device", cli->device);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		cJSON_AddNullToObject(object, keys[i]);
+	cJSON_AddArrayToObject(object, "refusals");
+	cJSON_AddArrayToObject(object, "warnings");
+	return object;
+}
+
 const struct command cmd_provision = {
 	.name = "provision",
 	.synopsis =
@@ -352,4 +368,5 @@ const struct command cmd_provision = {
 	.max_words = 1,
 	.options = provision_options,
 	.run = provision_run,
+	.failure = provision_failure,
 };

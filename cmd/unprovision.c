@@ -153,6 +153,7 @@ static int unprovision_run(struct cli *cli, const struct args *args)
 	struct place place = { .name = args_value(args, "--name") };
 	int code = 0;
 
+	cli->device = place.name;
 	if (!place.name)
 		return fail(cli, VDPR_CAUSE_USAGE,
 			    "give the device as --name NAME",
@@ -173,10 +174,19 @@ static int unprovision_run(struct cli *cli, const struct args *args)
 	return code ? code : answer(cli, place.name);
 }
 
+static cJSON *unprovision_failure(const struct cli *cli)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	json_add_text(object, "device", cli->device);
+	return object;
+}
+
 const struct command cmd_unprovision = {
 	.name = "unprovision",
 	.synopsis = "--name NAME",
 	.summary = "Removes a device that nobody has open",
 	.options = unprovision_options,
 	.run = unprovision_run,
+	.failure = unprovision_failure,
 };

@@ -34,6 +34,11 @@ if [ ! -e /sys/bus/vdpa ]; then
 		provision "$typical" $mgmtdev --name x --dry-run
 	run provision --json "$typical" $mgmtdev --name x
 	holds failures_are_objects 'j["exit"] == 1 and j["error"]["stage"] == "netlink"'
+	holds failures_have_the_keys 'j["device"] == "x" and
+		{j[k] for k in ("mgmtdev", "command", "created", "char")} == {None} and
+		j["refusals"] == [] and j["warnings"] == []'
+	run unprovision --json --name x
+	holds unprovision_failures_name_the_device 'j["exit"] == 1 and j["device"] == "x"'
 	fails 1 'no vdpa module' unprovision_says_it_too unprovision --name x
 fi
 
