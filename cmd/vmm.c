@@ -262,8 +262,9 @@ static void judge_negotiated(const struct vmm *vmm,
 			"feature",
 			out_feature_name((unsigned int)bit, text),
 			"negotiated",
-			"not known",
-			NULL
+			"never negotiated",
+			"run the guest on a VMM that negotiates it, or "
+			"provision without it"
 		};
 
 		if (has(negotiated, bit) && !has(&allowed, bit))

@@ -118,6 +118,9 @@ exits 3 dpdk_negotiates_its_own check --json --for dpdk-25.11 "$typical" sim
 holds dpdk_names_what_it_does_not_know '"RING_EVENT_IDX" in
 	{r["name"] for r in j["refusals"]} and
 	"MQ" not in {r["name"] for r in j["refusals"]}'
+holds dpdk_says_what_it_does '[(r["want"], r["have"], "VMM that negotiates it" in
+	r["cure"]) for r in j["refusals"] if r["name"] == "RING_EVENT_IDX"] ==
+	[("negotiated", "never negotiated", True)]'
 exits 3 dpdk_learned_rss check --json --for dpdk-22.11 "$typical" sim
 holds older_dpdk_has_no_rss '"RSS" in {r["name"] for r in j["refusals"]}'
 
