@@ -386,12 +386,17 @@ static struct vdpa_nl *try_netlink(const struct cli *cli)
 	struct netlink_error error;
 	struct vdpa_nl *nl = NULL;
 
-	if (vdpa_open(&nl, &error) < 0)
+	if (vdpa_open(&nl, &error) == 0)
+		return nl;
+	if (error.err == ENOENT && access("/sys/bus/vdpa", F_OK) < 0)
+		note(cli, "the vdpa module is not loaded; load it with "
+			  "modprobe vdpa");
+	else
 		note(cli,
 		     "%s; so management devices and negotiated features are "
 		     "not known",
 		     error.text);
-	return nl;
+	return NULL;
 }
 
 static int list_devices(struct cli *cli)

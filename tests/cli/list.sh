@@ -36,7 +36,8 @@ holds list_has_its_arrays \
 if [ ! -e /sys/bus/vdpa ]; then
 	run list
 	says err 'no vdpa devices' empty_list_is_said
-	says err 'no vdpa module' missing_module_is_said
+	says err 'the vdpa module is not loaded; load it with modprobe vdpa' \
+		missing_module_is_said
 	fails 1 'no vdpa module.*modprobe vdpa' save_says_that_the_module_is_missing \
 		save --vdpa vdpa0
 fi
