@@ -62,6 +62,22 @@ void export_lost_control(struct export *e, const char *how)
 	}
 }
 
+/* What is not in the words because the state does not know it. */
+static void lose_unknown(struct export *e)
+{
+	const cJSON *name;
+
+	if (cJSON_IsNull(export_member(e, "features", "negotiated")))
+		export_lost(e, "features.negotiated",
+			    "unknown, and so what else there should be");
+	cJSON_ArrayForEach(
+		name, cJSON_GetObjectItemCaseSensitive(e->state, "unknown"))
+	{
+		export_lost(e, cJSON_GetStringValue(name),
+			    "unknown: it cannot be set from this state");
+	}
+}
+
 const cJSON *export_member(const struct export *e, const char *section,
 			   const char *member)
 {
@@ -184,6 +200,7 @@ static int export_state(struct cli *cli, const cJSON *state, const char *as)
 	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
 		if (!strcmp(targets[i].name, as))
 			code = targets[i].write(&e);
+	lose_unknown(&e);
 	if (fclose(e.to) && !code)
 		code = fail_memory(cli);
 	code = finish(&e, as, text, code);

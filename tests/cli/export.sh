@@ -158,6 +158,25 @@ fails 2 'as is missing' as_must_be_said export "$typical"
 fails 2 'must be one of' other_words_are_refused export "$typical" --as xen
 fails 7 'No such file' missing_file_is_said export "$work/none" --as qemu
 fails 2 'a device where a file' device_is_refused export sim --as qemu
+# What the state does not know is not left out in silence.
+exits 0 state_with_unknown_sections_is_saved \
+	save --ch-snapshot "$data/ch,id=_vdpa0" -o "$work/lacking.json"
+for words in ethtool qemu libvirt vdpa; do
+	exits 0 "unknown_sections_are_in_json_for_$words" \
+		export "$work/lacking.json" --as "$words" --json
+	holds "all_unknown_sections_are_lost_for_$words" \
+		'[l["section"] for l in j["lost"] if l["text"] == "unknown: it cannot be set from this state"] == ["mac", "rx_mode", "vlan", "mq", "rss", "offloads", "coalescing"]'
+done
+as ethtool "$work/lacking.json"
+says err 'not said: rss: unknown: it cannot be set from this state' \
+	unknown_section_is_said
+as ethtool "$typical"
+! grep -q 'unknown' "$work/err"
+judge nothing_unknown_is_said_of_a_whole_state
+as ethtool "$data/state-no-features.json"
+says err 'not said: mac.multicast: unknown: ' unknown_member_is_said
+says err 'not said: features.negotiated: unknown, and so what else' \
+	unknown_features_are_said
 as qemu "$data/state-no-features.json"
 judge state_without_features_is_exported
 finish
