@@ -238,8 +238,9 @@ int capture_qmp(struct cli *cli, const char *name, struct vdpr_state **out);
 int capture_check(struct cli *cli, const char *name);
 
 /* The options of save whose sources know a section or member that a state does not
- * ("rss", "mac.unicast", "features.negotiated"), freed by the caller; NULL: none. */
-char *lacking_sources(const char *name);
+ * ("rss", "mac.unicast", "features.negotiated"), freed by the caller; NULL: none.
+ * @used: the arguments of this save, whose own sources are left out; or NULL. */
+char *lacking_sources(const char *name, const struct args *used);
 
 /* ----------------------------------------------------------------- netlink */
 

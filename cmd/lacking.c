@@ -48,14 +48,29 @@ static bool has_option(const char *source)
 	return false;
 }
 
-static char *join(const char *const sources[SOURCES_MAX])
+/* It did not know, or nothing would be unknown. */
+static bool is_used(const char *source, const struct args *used)
+{
+	size_t len = strcspn(source, " ");
+
+	for (size_t i = 0; used && i < used->n_options; i++) {
+		const char *name = used->options[i].info->name;
+
+		if (strlen(name) == len && !strncmp(name, source, len))
+			return true;
+	}
+	return false;
+}
+
+static char *join(const char *const sources[SOURCES_MAX],
+		  const struct args *used)
 {
 	char *text = NULL;
 
 	for (size_t i = 0; i < SOURCES_MAX && sources[i]; i++) {
 		char *longer;
 
-		if (!has_option(sources[i]))
+		if (!has_option(sources[i]) || is_used(sources[i], used))
 			continue;
 		if (asprintf(&longer, "%s%s%s", text ? text : "",
 			     text ? ", " : "", sources[i]) < 0)
@@ -66,14 +81,14 @@ static char *join(const char *const sources[SOURCES_MAX])
 	return text;
 }
 
-char *lacking_sources(const char *name)
+char *lacking_sources(const char *name, const struct args *used)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(knowers); i++) {
 		size_t len = strlen(knowers[i].name);
 
 		if (!strncmp(knowers[i].name, name, len) &&
 		    (!name[len] || name[len] == '.'))
-			return join(knowers[i].sources);
+			return join(knowers[i].sources, used);
 	}
 	return NULL;
 }

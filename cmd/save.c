@@ -13,9 +13,10 @@ static const struct option_info save_options[] = {
 	{ 0 },
 };
 
-static void say_one(const struct cli *cli, const char *name)
+static void say_one(const struct cli *cli, const struct args *args,
+		    const char *name)
 {
-	_cleanup_free_ char *sources = lacking_sources(name);
+	_cleanup_free_ char *sources = lacking_sources(name, args);
 
 	if (sources)
 		note(cli, "unknown: %s; known to %s", name, sources);
@@ -24,7 +25,8 @@ static void say_one(const struct cli *cli, const char *name)
 }
 
 /* Says what the state does not know. Return: the array of it, or NULL. */
-static cJSON *say_unknown(const struct cli *cli, const char *text, size_t len)
+static cJSON *say_unknown(const struct cli *cli, const struct args *args,
+			  const char *text, size_t len)
 {
 	_cleanup_json_ cJSON *root = cJSON_ParseWithLength(text, len);
 	const cJSON *features =
@@ -44,7 +46,7 @@ static cJSON *say_unknown(const struct cli *cli, const char *text, size_t len)
 	}
 	cJSON_ArrayForEach(name, unknown)
 	{
-		say_one(cli, cJSON_GetStringValue(name));
+		say_one(cli, args, cJSON_GetStringValue(name));
 	}
 	return unknown;
 }
@@ -77,9 +79,10 @@ static int write_state(struct cli *cli, const struct vdpr_state *state,
 	return rc < 0 ? fail_output(cli, path, -rc) : 0;
 }
 
-static int finish(struct cli *cli, const struct vdpr_state *state,
-		  const char *path)
+static int finish(struct cli *cli, const struct args *args,
+		  const struct vdpr_state *state)
 {
+	const char *path = args_value(args, "--output");
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ cJSON *unknown = NULL;
 	cJSON *object;
@@ -88,10 +91,11 @@ static int finish(struct cli *cli, const struct vdpr_state *state,
 
 	if (vdpr_state_format(cli->ctx, state, &text, &len) < 0)
 		return fail_ctx(cli);
+	path = path ? path : "-";
 	code = write_state(cli, state, path, text, len);
 	if (code)
 		return code;
-	unknown = say_unknown(cli, text, len);
+	unknown = say_unknown(cli, args, text, len);
 	if (!cli->json || cli->answered)
 		return 0;
 	object = cJSON_CreateObject();
@@ -105,7 +109,6 @@ static int finish(struct cli *cli, const struct vdpr_state *state,
 static int save_run(struct cli *cli, const struct args *args)
 {
 	_cleanup_state_ struct vdpr_state *state = NULL;
-	const char *path = args_value(args, "--output");
 	struct sources sources;
 	int code = sources_collect(cli, args, args->n_words, &sources);
 
@@ -114,7 +117,7 @@ static int save_run(struct cli *cli, const struct args *args)
 	sources_free(&sources);
 	if (code)
 		return code;
-	return finish(cli, state, path ? path : "-");
+	return finish(cli, args, state);
 }
 
 const struct command cmd_save = {

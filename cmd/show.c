@@ -156,7 +156,7 @@ static void print_section(FILE *to, const cJSON *item, const cJSON *origin)
 /* A name, and which source would know it. */
 static void print_lacking(FILE *to, const char *name)
 {
-	_cleanup_free_ char *sources = lacking_sources(name);
+	_cleanup_free_ char *sources = lacking_sources(name, NULL);
 
 	fprintf(to, "  ");
 	out_text(to, name);

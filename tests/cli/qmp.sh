@@ -84,6 +84,8 @@ exits 0 all_vlans_are_unknown_where_asked save --all-vlans=unknown \
 	--qmp "$socket" -o "$work/state.json"
 took all_vlans_leave_the_section_unknown \
 	'"vlan" not in j and "vlan" in j["unknown"]'
+says err 'unknown: vlan; known to --qemu-stream, --control, --transcript, --netdev$' \
+	the_source_that_was_used_is_not_named
 serve unstarted
 exits 0 nic_without_driver_is_read save --qmp "$socket" -o "$work/state.json"
 took nothing_is_negotiated_without_driver \
