@@ -451,6 +451,8 @@ void vdpr_run_undo(struct vdpr_run *run)
 {
 	struct vdpr_dev *dev = run->dev;
 
+	/* What was waited for in vain is time of the stage, too. */
+	leave_stage(run, vdpr_now());
 	if (dev->control) {
 		vdpr_control_undo(run);
 		return;
