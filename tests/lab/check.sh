@@ -35,7 +35,7 @@ fi
 for kernel in ${KERNELS:-6.12 6.1}; do
 	echo "# Linux $kernel"
 	LAB_KERNEL=$kernel timeout 900 tests/lab/check.py || status=1
-	LAB_KERNEL=$kernel timeout 300 tests/lab/netdev.py || status=1
+	LAB_KERNEL=$kernel timeout 600 tests/lab/netdev.py || status=1
 	LAB_KERNEL=$kernel timeout 600 tests/lab/target.py || status=1
 	LAB_KERNEL=$kernel timeout 300 tests/lab/borrow.py || status=1
 	LAB_KERNEL=$kernel timeout 300 tests/lab/traffic.py || status=1
