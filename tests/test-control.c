@@ -410,11 +410,16 @@ static void thread_of_the_library_serves(void **state)
 }
 
 /* A server of one answer. */
+struct talker {
+	const char *text;
+	int listen_fd;
+};
+
 static void *talk(void *data)
 {
-	const char *text = data;
-	int listen_fd = *(const int *)(const void *)(text + strlen(text) + 1);
-	int fd = accept(listen_fd, NULL, NULL);
+	const struct talker *talker = data;
+	const char *text = talker->text;
+	int fd = accept(talker->listen_fd, NULL, NULL);
 	char request[256];
 
 	(void)!recv(fd, request, sizeof(request), 0);
@@ -449,16 +454,14 @@ static void bad_servers_are_told_from_each_other(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		struct vdpr_state *got = NULL;
-		char text[128];
+		struct talker talker = { table[i].text, fd };
 		pthread_t thread;
 
 		assert_int_equal(
 			bind(fd, (struct sockaddr *)&address, sizeof(address)),
 			0);
 		assert_int_equal(listen(fd, 1), 0);
-		strcpy(text, table[i].text);
-		memcpy(text + strlen(text) + 1, &fd, sizeof(fd));
-		pthread_create(&thread, NULL, talk, text);
+		pthread_create(&thread, NULL, talk, &talker);
 		assert_int_equal(vdpr_control_save(w->ctx, w->path,
 						   vdpr_now() + SEC / 3, 0,
 						   &got),
