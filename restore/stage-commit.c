@@ -207,10 +207,11 @@ static int new_rings(struct vdpr_run *run, const struct early *early)
 		return 0;
 	free(run->ring_changed);
 	run->ring_changed = calloc(count + 1, sizeof(*run->ring_changed));
+	if (!run->ring_changed)
+		return vdpr_fail_memory(run->ctx);
 	run->rings = NULL;
-	ret = run->ring_changed ? vdpr_step_take_rings(run)
-				: vdpr_fail_memory(run->ctx);
-	for (size_t i = 0; !ret && i < count; i++)
+	ret = vdpr_step_take_rings(run);
+	for (size_t i = 0; !ret && run->rings && i < count; i++)
 		run->ring_changed[i] =
 			!was_set(old, early->fit.n_queues, &run->rings[i]);
 	free(old);
