@@ -443,11 +443,19 @@ static void stop_thread(struct vdpr_control *c)
 
 /* ----------------------------------------------------------------- new, free */
 
-static int bind_to(int fd, const char *path)
+/* @path: check_path() has passed it. */
+static struct sockaddr_un address_of(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	memcpy(address.sun_path, path, strlen(path));
+	return address;
+}
+
+static int bind_to(int fd, const char *path)
+{
+	struct sockaddr_un address = address_of(path);
+
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno
 								      : 0;
 }
@@ -455,14 +463,13 @@ static int bind_to(int fd, const char *path)
 /* Does nobody listen on the socket that is there? */
 static bool is_left_over(const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = address_of(path);
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
 	if (lstat(path, &st) || !S_ISSOCK(st.st_mode))
 		return false;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	memcpy(address.sun_path, path, strlen(path));
 	return fd >= 0 &&
 	       connect(fd, (struct sockaddr *)&address, sizeof(address)) &&
 	       errno == ECONNREFUSED;
