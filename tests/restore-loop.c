@@ -10,22 +10,11 @@
 #include <cmocka.h>
 
 #include "restore/ctx.h"
-
-static struct vdpr_state *read_state(const char *path)
-{
-	struct vdpr_ctx *ctx;
-	struct vdpr_state *state;
-
-	assert_int_equal(vdpr_ctx_new(&ctx), 0);
-	if (vdpr_state_read(ctx, path, &state))
-		fail_msg("%s", vdpr_ctx_error(ctx));
-	vdpr_ctx_free(ctx);
-	return state;
-}
+#include "tests/texts.h"
 
 struct vdpr_state *loop_state(const char *path)
 {
-	struct vdpr_state *state = read_state(path);
+	struct vdpr_state *state = vdpr_test_read(path);
 
 	free(TAKE_PTR(state->vrings));
 	state->n_vrings = 0;
@@ -80,7 +69,7 @@ static void note_difference(void *data, const char *section,
 
 void loop_told(const char *path, const struct vdpr_state *want)
 {
-	struct vdpr_state *told = read_state(path);
+	struct vdpr_state *told = vdpr_test_read(path);
 
 	/* What config says is each device's own. */
 	told->config = want->config;

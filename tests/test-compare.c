@@ -13,6 +13,7 @@
 #include "restore/ctx.h"
 #include "restore/state-item.h"
 #include "tests/states.h"
+#include "tests/texts.h"
 
 static struct vdpr_ctx *ctx;
 static struct vdpr_state *a, *b;
@@ -38,19 +39,7 @@ static int teardown(void **state)
 static struct vdpr_state *make_offered(const char *offered,
 				       const char *negotiated, const char *rest)
 {
-	struct vdpr_state *s = NULL;
-	char *text = NULL;
-
-	assert_true(
-		asprintf(
-			&text,
-			"{\"schema\": \"vdpa-restore/state\", \"version\": 1, \"compat\": 1, "
-			"\"features\": {\"offered\": \"%s\", \"negotiated\": %s}, %s}",
-			offered, negotiated, rest) > 0);
-	if (vdpr_state_parse(ctx, text, strlen(text), &s))
-		fail_msg("%s: %s", vdpr_ctx_error(ctx), text);
-	free(text);
-	return s;
+	return vdpr_test_state_of(ctx, offered, negotiated, rest);
 }
 
 static struct vdpr_state *make(const char *negotiated, const char *rest)

@@ -2,7 +2,6 @@
 /* Tests of the control socket: what it answers, and whom it does not let in. */
 #include "restore/control.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,6 +19,7 @@
 #include <cmocka.h>
 
 #include "restore/ctx.h"
+#include "tests/faults/inject.h"
 #include "tests/texts.h"
 
 #define SEC 1000000000ull
@@ -592,18 +592,6 @@ static void other_users_are_not_let_in(void **state)
 
 /* --------------------------------------------------------------- bad company */
 
-static unsigned int count_fds(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		n++;
-	closedir(folder);
-	return n;
-}
-
 /* One of the many ways not to ask. Return: its descriptor. */
 static int misbehave(struct world *w, unsigned int i)
 {
@@ -640,17 +628,18 @@ static int misbehave(struct world *w, unsigned int i)
 static void a_hundred_bad_clients_harm_nobody(void **state)
 {
 	struct world *w = *state;
-	unsigned int before, rounds = 0;
+	unsigned int rounds = 0;
+	size_t before;
 	int fds[100];
 	uint64_t until;
 
 	assert_int_equal(listen_with(w, 0, 300), 0);
-	before = count_fds();
+	before = inject_fds();
 	for (unsigned int i = 0; i < ARRAY_SIZE(fds); i++) {
 		fds[i] = misbehave(w, i);
 		assert_int_equal(vdpr_control_process(w->ctx, w->control), 0);
 		/* No more of them in here than there are places. */
-		assert_true(count_fds() <= before + (i + 1) + 16);
+		assert_true(inject_fds() <= before + (i + 1) + 16);
 	}
 	/* A good one among them is served all the same. */
 	assert_has(ask(w, "{\"command\":\"counts\"}\n"), "\"exit\":0");
@@ -675,7 +664,7 @@ static void a_hundred_bad_clients_harm_nobody(void **state)
 			    errno == ECONNRESET);
 		close(fds[i]);
 	}
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(inject_fds(), before);
 }
 
 static void endless_request_is_cut_off(void **state)

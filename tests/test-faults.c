@@ -12,24 +12,13 @@
 
 #include "restore/ctx.h"
 #include "tests/faults/inject.h"
+#include "tests/texts.h"
 #include "tests/wrap-dev.h"
-
-static struct vdpr_state *read_state(const char *path)
-{
-	struct vdpr_ctx *ctx;
-	struct vdpr_state *state;
-
-	assert_int_equal(vdpr_ctx_new(&ctx), 0);
-	if (vdpr_state_read(ctx, path, &state))
-		fail_msg("%s", vdpr_ctx_error(ctx));
-	vdpr_ctx_free(ctx);
-	return state;
-}
 
 /* The state with a packed ring. */
 static struct vdpr_state *packed_state(const char *path)
 {
-	struct vdpr_state *state = read_state(path);
+	struct vdpr_state *state = vdpr_test_read(path);
 
 	vdpr_features_set(&state->negotiated, VIRTIO_F_RING_PACKED, true);
 	vdpr_features_set(&state->offered, VIRTIO_F_RING_PACKED, true);
@@ -57,9 +46,9 @@ static void check_injection(const char *dev, struct vdpr_state *state)
 static void any_call_may_fail_with_any_errno_on_a_split_ring(void **state)
 {
 	(void)state;
-	check_injection("sim", read_state("tests/data/typical.json"));
+	check_injection("sim", vdpr_test_read("tests/data/typical.json"));
 	check_injection("sim:isolated=off",
-			read_state("tests/data/example.json"));
+			vdpr_test_read("tests/data/example.json"));
 }
 
 static void any_call_may_fail_with_any_errno_on_a_packed_ring(void **state)
@@ -106,7 +95,7 @@ static void check_pair(const struct vdpr_state *state, const char *features,
 /* All pairs, not a sample of them: there are 66. */
 static void hostile_behaviours_in_pairs_end_in_a_reset_device(void **state)
 {
-	struct vdpr_state *split = read_state("tests/data/example.json");
+	struct vdpr_state *split = vdpr_test_read("tests/data/example.json");
 	struct vdpr_state *packed = packed_state("tests/data/example.json");
 	(void)state;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The event-driven restore: steps, the pause, the final state, cancel, events. */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -18,6 +17,8 @@
 #include "restore/cvq.h"
 #include "restore/report.h"
 #include "restore/sim.h"
+#include "tests/faults/inject.h"
+#include "tests/restore-loop.h"
 #include "tests/wrap-dev.h"
 
 /* ------------------------------------------------------------------- a world */
@@ -34,22 +35,6 @@ struct world {
 	char dump[64];
 	size_t steps;
 };
-
-static struct vdpr_state *read_state(const char *path)
-{
-	struct vdpr_ctx *ctx;
-	struct vdpr_state *state;
-
-	assert_int_equal(vdpr_ctx_new(&ctx), 0);
-	if (vdpr_state_read(ctx, path, &state))
-		fail_msg("%s", vdpr_ctx_error(ctx));
-	vdpr_ctx_free(ctx);
-	/* All queues of all pairs, whatever the source had. */
-	free(TAKE_PTR(state->vrings));
-	state->n_vrings = 0;
-	state->has_vrings = false;
-	return state;
-}
 
 #define EXAMPLE "tests/data/example.json"
 
@@ -68,7 +53,7 @@ static void setup(struct world *w, const char *keys, unsigned int flags)
 	w->opts.flags = flags | VDPR_RESTORE_EMPTY_RINGS;
 	w->commit.size = sizeof(w->commit);
 	assert_int_equal(vdpr_ctx_new(&w->ctx), 0);
-	w->state = read_state(EXAMPLE);
+	w->state = loop_state(EXAMPLE);
 	snprintf(dev, sizeof(dev), "sim:dump=%s%s%s", w->dump, *keys ? "," : "",
 		 keys);
 	/* The simulator's file takes longer than a restore: not for hundreds. */
@@ -84,20 +69,6 @@ static void begin(struct world *w)
 		fail_msg("%s", vdpr_ctx_error(w->ctx));
 }
 
-static bool readable(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
-}
-
-static void wait_readable(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	assert_int_equal(poll(&p, 1, 5000), 1);
-}
-
 static size_t requests(const struct wrap *wrap)
 {
 	return wrap->n;
@@ -111,7 +82,7 @@ static int step(struct world *w)
 	size_t before = requests(w->wrap);
 	int ret;
 
-	wait_readable(fd);
+	assert_true(loop_readable(fd, 5000));
 	vdpr_restore_next(w->restore, &next);
 	ret = vdpr_restore_process(w->restore);
 	w->steps++;
@@ -124,12 +95,12 @@ static int step(struct world *w)
 				 next.stage, next.request);
 	}
 	if (ret == VDPR_STEP_AGAIN)
-		wait_readable(fd);
+		assert_true(loop_readable(fd, 5000));
 	/* A call for what was seen already may be left over, once. */
-	if (ret == VDPR_STEP_COMMIT && readable(fd))
+	if (ret == VDPR_STEP_COMMIT && loop_readable(fd, 0))
 		assert_int_equal(vdpr_restore_process(w->restore), ret);
 	if (ret == VDPR_STEP_COMMIT)
-		assert_false(readable(fd));
+		assert_false(loop_readable(fd, 0));
 	return ret;
 }
 
@@ -182,29 +153,13 @@ static void done(struct world *w)
 	unlink(w->dump);
 }
 
-static void note_difference(void *data, const char *section,
-			    enum vdpr_compare_result result, const char *a,
-			    const char *b)
-{
-	(void)data;
-	if (result == VDPR_DIFFERS && strcmp(section, "features") != 0)
-		fail_msg("%s: wanted %s, the device was told %s", section,
-			 a ? a : "nothing", b ? b : "nothing");
-}
-
 /* Ends the device and holds what it was told against @want. */
 static void device_has(struct world *w, const struct vdpr_state *want)
 {
-	struct vdpr_state *told;
-
 	vdpr_restore_free(w->restore);
 	w->restore = NULL;
 	vdpr_dev_close(&w->wrap->base);
-	told = read_state(w->dump);
-	/* What config says is each device's own. */
-	told->config = want->config;
-	vdpr_state_compare(w->ctx, want, told, 0, note_difference, NULL);
-	vdpr_state_free(told);
+	loop_told(w->dump, want);
 	w->wrap = wrap_open("sim", 8); /* for done() */
 }
 
@@ -295,7 +250,7 @@ static void another_final_state_is_only_another_plan(void **state)
 	(void)state;
 
 	setup(&w, "", 0);
-	w.final = read_state(EXAMPLE);
+	w.final = loop_state(EXAMPLE);
 	w.final->mac[5] ^= 1;
 	w.final->promiscuous = !w.final->promiscuous;
 	w.final->vlan[7] = 0x55;
@@ -317,7 +272,7 @@ static void a_larger_plan_gets_more_memory_before_driver_ok(void **state)
 	(void)state;
 
 	setup(&w, "", 0);
-	w.final = read_state(EXAMPLE);
+	w.final = loop_state(EXAMPLE);
 	memset(w.final->vlan, 0xff, sizeof(w.final->vlan));
 	assert_int_equal(whole(&w), VDPR_STEP_DONE);
 	assert_int_equal(wrap_count(w.wrap, VHOST_SET_FEATURES), 1);
@@ -340,7 +295,7 @@ static void other_features_mean_a_reset_and_everything_again(void **state)
 	(void)state;
 
 	setup(&w, "", 0);
-	w.final = read_state(EXAMPLE);
+	w.final = loop_state(EXAMPLE);
 	vdpr_features_set(&w.final->negotiated, VIRTIO_RING_F_EVENT_IDX, false);
 	assert_int_equal(whole(&w), VDPR_STEP_DONE);
 	assert_int_equal(wrap_count(w.wrap, VHOST_SET_FEATURES), 2);
@@ -359,7 +314,7 @@ static void a_final_state_that_does_not_fit_leaves_a_reset_device(void **state)
 	(void)state;
 
 	setup(&w, "", 0);
-	w.final = read_state(EXAMPLE);
+	w.final = loop_state(EXAMPLE);
 	w.final->queue_pairs = 64;
 	w.final->config.has &= ~VDPR_CONFIG_MAX_PAIRS;
 	w.final->member[VDPR_RSS] = VDPR_NULL;
@@ -519,7 +474,7 @@ static void iovas_may_be_the_callers_to_choose(void **state)
 	ops.free = give_iova;
 	setup(&w, "isolated=off", 0);
 	w.opts.iova = &ops;
-	w.final = read_state(EXAMPLE);
+	w.final = loop_state(EXAMPLE);
 	memset(w.final->vlan, 0xff, sizeof(w.final->vlan));
 	assert_int_equal(whole(&w), VDPR_STEP_DONE);
 	assert_int_equal(vdpr_restore_result(w.restore, &w.report), 0);
@@ -534,30 +489,18 @@ static void iovas_may_be_the_callers_to_choose(void **state)
 
 /* ---------------------------------------------------------------------- cancel */
 
-static size_t count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (dir && readdir(dir))
-		count++;
-	if (dir)
-		closedir(dir);
-	return count;
-}
-
 /* Cancels after @at steps, by cancel or by free. False: it had ended before. */
 static bool cancel_at(const char *keys, unsigned int flags, size_t at,
 		      bool by_free)
 {
-	size_t fds = count_fds();
+	size_t fds = inject_fds();
 	struct world w;
 	bool ended;
 	int ret;
 
 	setup(&w, keys, flags);
 	/* A final state that changes all there is to change. */
-	w.final = read_state(EXAMPLE);
+	w.final = loop_state(EXAMPLE);
 	w.final->mac[5] ^= 1;
 	memset(w.final->vlan, 0xff, 200);
 	begin(&w);
@@ -588,7 +531,7 @@ static bool cancel_at(const char *keys, unsigned int flags, size_t at,
 		assert_int_equal(status_of(&w), 15);
 	}
 	done(&w);
-	assert_int_equal(count_fds(), fds);
+	assert_int_equal(inject_fds(), fds);
 	return !ended;
 }
 
@@ -621,7 +564,7 @@ static void a_cancel_descriptor_ends_the_pause_too(void **state)
 	begin(&w);
 	assert_int_equal(run(&w, 0), VDPR_STEP_COMMIT);
 	assert_int_equal(eventfd_write(fd, 1), 0);
-	wait_readable(vdpr_restore_get_fd(w.restore));
+	assert_true(loop_readable(vdpr_restore_get_fd(w.restore), 5000));
 	assert_int_equal(vdpr_restore_process(w.restore), -ECANCELED);
 	assert_int_equal(status_of(&w), 0);
 	done(&w);

@@ -13,6 +13,7 @@
 
 #include "restore/ctx.h"
 #include "restore/engine.h"
+#include "tests/texts.h"
 
 #define KERNEL(a, b) ((unsigned int)(a) << 16 | (unsigned int)(b) << 8)
 
@@ -35,22 +36,10 @@ static int teardown(void **state)
 static struct vdpr_state *make(const char *offered, const char *negotiated,
 			       const char *rest)
 {
-	struct vdpr_state *s = NULL;
-	char *text = NULL;
-
-	assert_true(
-		asprintf(
-			&text,
-			"{\"schema\": \"vdpa-restore/state\", \"version\": 1, \"compat\": 1, "
-			"\"features\": {\"offered\": \"%s\", \"negotiated\": %s}, %s}",
-			offered, negotiated, rest) > 0);
-	if (vdpr_state_parse(ctx, text, strlen(text), &s))
-		fail_msg("%s: %s", vdpr_ctx_error(ctx), text);
-	free(text);
-	return s;
+	return vdpr_test_state_of(ctx, offered, negotiated, rest);
 }
 
-#define FULL                                                              \
+#define WHOLE                                                             \
 	"\"config\":{\"mac\":\"52:54:00:00:00:01\",\"link_up\":true,"     \
 	"\"max_virtqueue_pairs\":4,\"mtu\":1500,\"rss_max_key_size\":40," \
 	"\"rss_max_indirection_table_length\":128,"                       \
@@ -99,7 +88,7 @@ static const char *const devices[] = {
 static void an_open_device_and_its_description_are_judged_alike(void **state)
 {
 	struct vdpr_restore_opts opts = VDPR_INIT(struct vdpr_restore_opts);
-	struct vdpr_state *s = make(OFFERED, NEGOTIATED, FULL);
+	struct vdpr_state *s = make(OFFERED, NEGOTIATED, WHOLE);
 
 	(void)state;
 	opts.flags = VDPR_RESTORE_EMPTY_RINGS | VDPR_RESTORE_ADVISE;

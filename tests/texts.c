@@ -37,6 +37,35 @@ struct vdpr_state *vdpr_test_parse(struct vdpr_ctx *ctx, const char *text)
 	return s;
 }
 
+struct vdpr_state *vdpr_test_state_of(struct vdpr_ctx *ctx, const char *offered,
+				      const char *negotiated, const char *rest)
+{
+	struct vdpr_state *s;
+	char *text = NULL;
+
+	assert_true(
+		asprintf(
+			&text,
+			"{\"schema\": \"vdpa-restore/state\", \"version\": 1, \"compat\": 1, "
+			"\"features\": {\"offered\": \"%s\", \"negotiated\": %s}, %s}",
+			offered, negotiated, rest) > 0);
+	s = vdpr_test_parse(ctx, text);
+	free(text);
+	return s;
+}
+
+struct vdpr_state *vdpr_test_read(const char *path)
+{
+	struct vdpr_ctx *ctx;
+	struct vdpr_state *state;
+
+	assert_int_equal(vdpr_ctx_new(&ctx), 0);
+	if (vdpr_state_read(ctx, path, &state))
+		fail_msg("%s", vdpr_ctx_error(ctx));
+	vdpr_ctx_free(ctx);
+	return state;
+}
+
 char *vdpr_test_format(struct vdpr_ctx *ctx, const struct vdpr_state *s)
 {
 	char *text = NULL;

@@ -60,6 +60,10 @@
 char *vdpr_test_edit(const char *base, const char *from, const char *to);
 /* These fail the test when the library does not do what it should. */
 struct vdpr_state *vdpr_test_parse(struct vdpr_ctx *ctx, const char *text);
+/* A state of a few members: the rest of the file is @rest. */
+struct vdpr_state *vdpr_test_state_of(struct vdpr_ctx *ctx, const char *offered,
+				      const char *negotiated, const char *rest);
+struct vdpr_state *vdpr_test_read(const char *path);
 char *vdpr_test_format(struct vdpr_ctx *ctx, const struct vdpr_state *s);
 /* The error is @want, and the message has @message, on one printable line. */
 void vdpr_test_refused(struct vdpr_ctx *ctx, const char *text, size_t len,

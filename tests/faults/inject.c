@@ -52,7 +52,7 @@ struct footprint {
 	unsigned long pinned;
 };
 
-static size_t count_fds(void)
+size_t inject_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	size_t count = 0;
@@ -66,7 +66,7 @@ static size_t count_fds(void)
 
 static struct footprint measure(void)
 {
-	struct footprint now = { .fds = count_fds() };
+	struct footprint now = { .fds = inject_fds() };
 	FILE *file = fopen("/proc/self/maps", "re");
 	char line[512];
 

@@ -26,4 +26,7 @@ struct inject_result {
 int inject_all(const char *dev, const struct vdpr_state *state,
 	       unsigned int flags, struct inject_result *result);
 
+/* Descriptors that this process has open. */
+size_t inject_fds(void);
+
 #endif
