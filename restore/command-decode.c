@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Decoders: what an accepted control command does to the state. */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -219,8 +220,10 @@ static void set_rss(struct vdpr_rss *rss, const struct vdpr_rss_view *view)
 	rss->max_tx_vq = view->max_tx_vq;
 	rss->table_len = view->table_len;
 	set_key(&rss->key, view);
+	memcpy(rss->table, view->table, 2 * (size_t)view->table_len);
+	/* Nothing at all where that is the order already. */
 	for (uint32_t i = 0; i < view->table_len; i++)
-		rss->table[i] = vdpr_get_le16(view->table + 2 * (size_t)i);
+		rss->table[i] = le16toh(rss->table[i]);
 }
 
 VDPR_DECODER(rss)

@@ -137,6 +137,27 @@ static const char *check_table_len(const struct vdpr_state *state, uint32_t len,
 	return NULL;
 }
 
+/*
+ * Certainly true where all bits of all entries together are below @max, which is
+ * the usual table and is seen eight entries at a time: a guest's RSS_CONFIG waits
+ * for it.
+ */
+static bool table_below(const struct vdpr_rss *rss, uint32_t max)
+{
+	uint16_t bits[8] = { 0 };
+	uint16_t all = 0;
+	uint32_t i = 0;
+
+	for (; i + ARRAY_SIZE(bits) <= rss->table_len; i += ARRAY_SIZE(bits))
+		for (uint32_t k = 0; k < ARRAY_SIZE(bits); k++)
+			bits[k] |= rss->table[i + k];
+	for (uint32_t k = 0; k < ARRAY_SIZE(bits); k++)
+		all |= bits[k];
+	for (; i < rss->table_len; i++)
+		all |= rss->table[i];
+	return all < max;
+}
+
 const char *vdpr_check_rss(const struct vdpr_state *state,
 			   const struct vdpr_rss *rss, char why[VDPR_WHY])
 {
@@ -153,6 +174,8 @@ const char *vdpr_check_rss(const struct vdpr_state *state,
 	if (!rss->max_tx_vq || rss->max_tx_vq > max)
 		return vdpr_why(why, "max_tx_vq: %u is not in 1..%u (%s)",
 				rss->max_tx_vq, max, limit);
+	if (table_below(rss, max))
+		return NULL;
 	for (uint32_t i = 0; i < rss->table_len; i++) {
 		if (rss->table[i] >= max)
 			return vdpr_why(
