@@ -948,7 +948,9 @@ enum vdpr_step {
 };
 
 /** vdpr_restore_begin() - start an event-driven restore. Touches nothing yet.
- * @dev: in no other use until the restore is freed; it must outlive it.
+ * @dev: in no other use until the restore has ended; it must outlive the handle.
+ *       After a good end a shadow may use it; the handle goes on hearing events
+ *       of it until it is reset or restored again, and may be freed later still.
  * @state: provisional or final; copied.
  * @opts: as for vdpr_restore_run(); copied with all it points to. @vrings may be
  *        missing or provisional, their bases do not count. @deadline holds until

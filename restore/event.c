@@ -35,9 +35,10 @@ struct vdpr_restore {
 	struct vdpr_report *report;
 	/* What the end leaves for watching. */
 	uint64_t watch_nsec;
-	int config_fd;	 /* the caller's */
-	uint32_t events; /* 1 << enum vdpr_event_kind: not yet taken */
-	uint8_t status;	 /* of the last look */
+	int config_fd;	       /* the caller's */
+	uint64_t cvqs_dropped; /* dev's: run.cvq is still the device's */
+	uint32_t events;       /* 1 << enum vdpr_event_kind: not yet taken */
+	uint8_t status;	       /* of the last look */
 	struct vdpr_net_config config;
 };
 
@@ -208,6 +209,7 @@ static void end(struct vdpr_restore *r, int ret)
 	r->result = ret;
 	r->watch_nsec = run->opts.watch_msec * NSEC_PER_MSEC;
 	r->config_fd = run->opts.config_fd;
+	r->cvqs_dropped = run->dev->cvqs_dropped;
 	if (run->opts.cancel_fd > 0)
 		(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, run->opts.cancel_fd,
 				NULL);
@@ -522,6 +524,9 @@ void vdpr_restore_free(struct vdpr_restore *r)
 	if (!r)
 		return;
 	(void)vdpr_restore_cancel(r);
+	/* A later reset or restore has dropped what this one left. */
+	if (r->cvqs_dropped != r->run.dev->cvqs_dropped)
+		r->run.cvq = NULL;
 	/* Nobody listens here any more. */
 	if (!r->result && r->run.cvq && r->run.cvq->config_set) {
 		int fd = r->config_fd > 0 ? r->config_fd : -1;

@@ -175,6 +175,30 @@ static void a_vanished_device_is_an_event_where_it_is_asked(void **state)
 	done(&w);
 }
 
+/* Its device was restored once more: it has nothing to take back from that. */
+static void
+a_handle_that_is_older_than_the_restore_takes_nothing_back(void **state)
+{
+	struct vdpr_restore_opts later;
+	struct world w;
+	(void)state;
+
+	setup(&w, "sim");
+	assert_int_equal(run(&w), 0);
+	later = w.opts;
+	later.config_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_int_equal(
+		vdpr_restore_run(w.ctx, &w.wrap->base, w.state, &later, NULL),
+		0);
+	assert_int_equal(vdpr_restore_process(w.restore), 0);
+	vdpr_restore_free(w.restore);
+	w.restore = NULL;
+	change_mtu(&w, 1400);
+	assert_true(loop_readable(later.config_fd, 5000));
+	done(&w);
+	close(later.config_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +209,8 @@ int main(void)
 			a_device_that_breaks_down_under_way_is_an_event),
 		cmocka_unit_test(
 			a_vanished_device_is_an_event_where_it_is_asked),
+		cmocka_unit_test(
+			a_handle_that_is_older_than_the_restore_takes_nothing_back),
 	};
 
 	return cmocka_run_group_tests_name("restore-watch", tests, NULL, NULL);
