@@ -230,6 +230,18 @@ VDPR_API int vdpr_state_set_origin(struct vdpr_ctx *ctx,
 VDPR_API int vdpr_state_features(const struct vdpr_state *state,
 				 struct vdpr_features *out);
 
+struct vdpr_vring;
+
+/** vdpr_state_vring() - where a virtqueue stood, as "vrings" has it.
+ * @index: of the virtqueue, that of the control virtqueue included.
+ * @out: its "size" is set by the caller. num and the addresses are 0 where the state
+ *       does not tell them, kick_fd and call_fd are -1.
+ * Return: 0, -ENOENT (the state has no such ring), -ENODATA (it has, but not its
+ * base).
+ */
+VDPR_API int vdpr_state_vring(const struct vdpr_state *state, uint32_t index,
+			      struct vdpr_vring *out);
+
 /** vdpr_state_parse() - read a state file's text, strictly.
  * @text: @len bytes of UTF-8 JSON, at most 4 MiB; need not end in NUL.
  * Return: 0, -EBADMSG (the message names the JSON path and the limit),

@@ -258,6 +258,37 @@ int vdpr_state_features(const struct vdpr_state *state,
 	return 0;
 }
 
+static const struct vdpr_vring_state *find_vring(const struct vdpr_state *state,
+						 uint32_t index)
+{
+	for (size_t i = 0; i < state->n_vrings; i++)
+		if (state->vrings[i].index == index)
+			return &state->vrings[i];
+	return NULL;
+}
+
+int vdpr_state_vring(const struct vdpr_state *state, uint32_t index,
+		     struct vdpr_vring *out)
+{
+	const struct vdpr_vring_state *v = find_vring(state, index);
+	struct vdpr_vring ring = {
+		.size = out->size, .index = index, .kick_fd = -1, .call_fd = -1
+	};
+
+	if (!v)
+		return -ENOENT;
+	if (!(v->has & VDPR_VRING_BASE))
+		return -ENODATA;
+	/* A member that is not known is zero. */
+	ring.num = v->size;
+	ring.base = v->base;
+	ring.desc = v->desc;
+	ring.driver = v->driver;
+	ring.device = v->device;
+	memcpy(out, &ring, out->size < sizeof(ring) ? out->size : sizeof(ring));
+	return 0;
+}
+
 /* ------------------------------------------------------------- reset state */
 
 /* Null says that no address was ever set: only a device without one may be so. */

@@ -487,6 +487,47 @@ static void the_limit_of_pairs_is_configs_or_what_features_say(void **state)
 	assert_true(known);
 }
 
+/* What a VMM at the destination asks a state that came to it. */
+static void rings_are_told_with_their_bases(void **state)
+{
+	struct vdpr_vring_state ring[] = {
+		{ .has = VDPR_VRING_BASE | VDPR_VRING_SIZE | VDPR_VRING_DEVICE,
+		  .index = 1,
+		  .size = 256,
+		  .base = 17,
+		  .device = 0x3000 },
+		{ .has = VDPR_VRING_SIZE, .index = 8, .size = 64 },
+	};
+	struct vdpr_vring out = VDPR_INIT(struct vdpr_vring);
+	const struct vdpr_features f = MASK(32);
+	(void)state;
+
+	start(&f, NULL, 0);
+	assert_int_equal(vdpr_state_vring(s, 1, &out), -ENOENT);
+	s->has_vrings = true;
+	s->vrings = ring;
+	s->n_vrings = ARRAY_SIZE(ring);
+	assert_int_equal(vdpr_state_vring(s, 1, &out), 0);
+	assert_int_equal(out.size, sizeof(out));
+	assert_int_equal(out.index, 1);
+	assert_int_equal(out.num, 256);
+	assert_int_equal(out.base, 17);
+	assert_int_equal(out.desc, 0);
+	assert_int_equal(out.device, 0x3000);
+	assert_int_equal(out.kick_fd, -1);
+	assert_int_equal(out.call_fd, -1);
+	assert_int_equal(vdpr_state_vring(s, 8, &out), -ENODATA);
+	assert_int_equal(vdpr_state_vring(s, 0, &out), -ENOENT);
+	/* An older caller's struct is shorter. */
+	out = (struct vdpr_vring){ .size = offsetof(struct vdpr_vring, desc) };
+	assert_int_equal(vdpr_state_vring(s, 1, &out), 0);
+	assert_int_equal(out.base, 17);
+	assert_int_equal(out.device, 0);
+	s->vrings = NULL;
+	s->n_vrings = 0;
+	s->has_vrings = false;
+}
+
 static void freeing_nothing_is_allowed(void **state)
 {
 	(void)state;
@@ -517,6 +558,7 @@ int main(void)
 		T(a_copy_is_equal_and_of_its_own),
 		T(every_member_tells_a_difference),
 		T(the_limit_of_pairs_is_configs_or_what_features_say),
+		T(rings_are_told_with_their_bases),
 		T(freeing_nothing_is_allowed),
 	};
 
