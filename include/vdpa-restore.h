@@ -644,6 +644,37 @@ VDPR_API int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
  */
 VDPR_API void vdpr_dev_close(struct vdpr_dev *dev);
 
+/* The device may read there, not write. */
+#define VDPR_MAP_READ_ONLY (1u << 0)
+
+/** vdpr_dev_map() - let a device reach memory of the caller's: the guest's.
+ * @iova: where the device sees it; a guest physical address, for a VMM that maps
+ *        one to one.
+ * @len: bytes.
+ * @host: where it is in this process; shared memory, for parents that work on
+ *        virtual addresses. @iova, @len and @host are multiples of the page size.
+ * @flags: VDPR_MAP_*.
+ *
+ * For a caller that has no device layer of its own; another one maps as it always
+ * did. One IOTLB update in address space 0, that of the data queues, after
+ * VHOST_SET_OWNER where that is still to be done. Resets do not take it away, and
+ * every restore keeps off it as off opts.in_use. It stays until vdpr_dev_unmap() or
+ * the descriptor's close.
+ * Return: 0, -EINVAL (alignment, flags), -EEXIST (overlaps what was mapped by this
+ * function), -EBUSY, -EPERM (SET_OWNER; pid:), or -EFAULT, which is the kernel's
+ * word for all that can be wrong; the message says what it is.
+ */
+VDPR_API int vdpr_dev_map(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			  uint64_t iova, uint64_t len, void *host,
+			  unsigned int flags);
+
+/** vdpr_dev_unmap() - take it back.
+ * @iova, @len: those of one vdpr_dev_map().
+ * Return: 0, -ENOENT (never mapped by that), or the errno of the IOTLB write.
+ */
+VDPR_API int vdpr_dev_unmap(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+			    uint64_t iova, uint64_t len);
+
 /* What a device says of itself. */
 struct vdpr_dev_info {
 	size_t size;	    /* of this struct: VDPR_INIT() */
@@ -824,7 +855,8 @@ struct vdpr_restore_opts {
 					 * the call */
 	const struct vdpr_vring *vrings; /* the caller's data rings */
 	size_t n_vrings;
-	const struct vdpr_iova_range *in_use; /* what the caller has mapped */
+	/* What the caller has mapped, but for vdpr_dev_map(). */
+	const struct vdpr_iova_range *in_use;
 	size_t n_in_use;
 	const char *const *warn; /* sections whose refused commands only warn */
 	size_t n_warn;

@@ -33,6 +33,7 @@ void vdpr_dev_close(struct vdpr_dev *dev)
 	base = *dev;
 	dev->ops->close(dev);
 	vdpr_cvq_free(base.cvq);
+	free(base.lent);
 	free(base.name);
 	free(base.vdpa);
 	free(base.driver);
@@ -54,6 +55,17 @@ static int iotlb_batch(struct vdpr_dev *dev)
 	return vdpr_dev_iotlb(dev, &msg);
 }
 
+int vdpr_dev_own(struct vdpr_dev *dev)
+{
+	int ret = vdpr_dev_ioctl(dev, VHOST_SET_OWNER, NULL);
+
+	if (ret)
+		return ret;
+	dev->owned = true;
+	dev->owner = getpid();
+	return 0;
+}
+
 /* A features array of two words, as the kernel lays it out. */
 struct features_array {
 	uint64_t count;
@@ -64,7 +76,7 @@ int vdpr_dev_reset(struct vdpr_dev *dev)
 {
 	int ret = vdpr_dev_set_status(dev, 0);
 
-	if (ret || !dev->foreign ||
+	if (ret || (!dev->foreign && !dev->n_lent) ||
 	    dev->acked & BIT_ULL(VHOST_BACKEND_F_IOTLB_PERSIST))
 		return ret;
 	/* The parent has dropped its map with the reset, but vhost's IOTLB still
@@ -237,8 +249,8 @@ int vdpr_dev_set_config_call(struct vdpr_dev *dev, int fd)
 	return vdpr_dev_ioctl(dev, VHOST_VDPA_SET_CONFIG_CALL, &fd);
 }
 
-int vdpr_dev_map(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
-		 uint64_t size, const void *addr, uint8_t perm)
+int vdpr_dev_iotlb_update(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
+			  uint64_t size, const void *addr, uint8_t perm)
 {
 	struct vhost_msg_v2 msg;
 
@@ -253,8 +265,8 @@ int vdpr_dev_map(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
 	return vdpr_dev_iotlb(dev, &msg);
 }
 
-int vdpr_dev_unmap(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
-		   uint64_t size)
+int vdpr_dev_iotlb_invalidate(struct vdpr_dev *dev, uint32_t asid,
+			      uint64_t iova, uint64_t size)
 {
 	struct vhost_msg_v2 msg;
 

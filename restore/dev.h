@@ -43,6 +43,8 @@ struct vdpr_dev {
 	uint64_t acked; /* backend features acknowledged by the caller */
 	struct vdpr_dev_counts counts;
 	struct vdpr_cvq *cvq; /* memory of the last restore, freed by close */
+	struct vdpr_iova_range *lent; /* by vdpr_dev_map() */
+	size_t n_lent;
 	/* The caller runs the control virtqueue: no request is ours. */
 	const struct vdpr_dev_hooks *control;
 	uint64_t cvqs_dropped; /* before cvq: so that nobody uses an old one */
@@ -60,6 +62,9 @@ int vdpr_dev_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg);
  */
 int vdpr_dev_examine_step(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			  unsigned int step, struct vdpr_dev_info *info);
+
+/* SET_OWNER. Return: 0 or -errno. */
+int vdpr_dev_own(struct vdpr_dev *dev);
 
 /* SET_STATUS(0), and the caller's own mappings set again in the parent where the
  * reset dropped them. Return: 0 or -errno. */
@@ -109,10 +114,10 @@ int vdpr_dev_vring_addr(struct vdpr_dev *dev, uint32_t index, uint64_t desc,
 			uint64_t driver, uint64_t device);
 int vdpr_dev_set_config_call(struct vdpr_dev *dev, int fd);
 /* @perm: VHOST_ACCESS_RO or RW; all multiples of the page size. */
-int vdpr_dev_map(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
-		 uint64_t size, const void *addr, uint8_t perm);
-int vdpr_dev_unmap(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
-		   uint64_t size);
+int vdpr_dev_iotlb_update(struct vdpr_dev *dev, uint32_t asid, uint64_t iova,
+			  uint64_t size, const void *addr, uint8_t perm);
+int vdpr_dev_iotlb_invalidate(struct vdpr_dev *dev, uint32_t asid,
+			      uint64_t iova, uint64_t size);
 
 /* Reads config space into the public struct, only what @offered has and the
  * space is large enough for. Return: 0 or -errno. */

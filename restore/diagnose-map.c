@@ -148,11 +148,10 @@ static void ask_used(const struct vdpr_run *run, const struct vdpr_mem *mem,
 }
 
 /* The kernel computes the range anew when features or groups change it. */
-static void ask_range(struct vdpr_run *run, struct vdpr_map_facts *facts)
+static void ask_range(struct vdpr_dev *dev, struct vdpr_map_facts *facts)
 {
-	facts->device = (struct vdpr_iova_range){ run->info.iova_first,
-						  run->info.iova_last };
-	(void)vdpr_dev_get_iova_range(run->dev, &facts->device);
+	facts->device = (struct vdpr_iova_range){ 0, UINT64_MAX };
+	(void)vdpr_dev_get_iova_range(dev, &facts->device);
 }
 
 static void wanted(const struct vdpr_mem *mem, struct vdpr_map_facts *facts)
@@ -165,12 +164,12 @@ static void wanted(const struct vdpr_mem *mem, struct vdpr_map_facts *facts)
 }
 
 /* Nothing that is known applies: what remains, the likeliest first. */
-static void explain_rest(const struct vdpr_run *run,
+static void explain_rest(const struct vdpr_dev *dev,
 			 const struct vdpr_map_facts *facts,
 			 struct vdpr_buf *means, struct vdpr_buf *cure)
 {
-	if (run->dev->owned && run->dev->owner != getpid()) {
-		vdpr_buf_str(cure, vdpr_diagnose_owner(run->dev, means));
+	if (dev->owned && dev->owner != getpid()) {
+		vdpr_buf_str(cure, vdpr_diagnose_owner(dev, means));
 		return;
 	}
 	vdpr_buf_printf(means,
@@ -184,29 +183,49 @@ static void explain_rest(const struct vdpr_run *run,
 			   "may say more");
 }
 
+/* @facts: wanted, rest and used; gets the others. Return: @err. */
+static int explain(struct vdpr_ctx *ctx, struct vdpr_dev *dev, uint32_t asid,
+		   struct vdpr_map_facts *facts, int err)
+{
+	_cleanup_buf_ struct vdpr_buf means = { 0 };
+	_cleanup_buf_ struct vdpr_buf cure = { 0 };
+
+	ask_range(dev, facts);
+	ask_memlock(facts);
+	vdpr_diagnose_map_facts(facts, &means, &cure);
+	if (!means.len)
+		explain_rest(dev, facts, &means, &cure);
+	vdpr_fail(ctx, VDPR_CAUSE_OTHER, err,
+		  "%s: IOTLB update of %" PRIu64 " bytes at 0x%" PRIx64
+		  " in address space %" PRIu32 ": %s: %s",
+		  dev->name, length(&facts->wanted), facts->wanted.first, asid,
+		  strerror(-err), means.data ? means.data : "");
+	vdpr_cure(ctx, "%s", cure.data ? cure.data : "");
+	return err;
+}
+
 int vdpr_diagnose_map(struct vdpr_run *run, const struct vdpr_mem *mem, int err)
 {
 	_cleanup_free_ struct vdpr_iova_range *used =
 		calloc(run->opts.n_in_use + 1, sizeof(*used));
-	_cleanup_buf_ struct vdpr_buf means = { 0 };
-	_cleanup_buf_ struct vdpr_buf cure = { 0 };
 	struct vdpr_map_facts facts = { .memlock = 0 };
 
 	/* Other errnos say what they mean: see the table. */
 	if (err != -EFAULT || !run->ctx || !used)
 		return vdpr_run_call_failed(run, "IOTLB update", err);
 	wanted(mem, &facts);
-	ask_range(run, &facts);
 	ask_used(run, mem, used, &facts);
-	ask_memlock(&facts);
-	vdpr_diagnose_map_facts(&facts, &means, &cure);
-	if (!means.len)
-		explain_rest(run, &facts, &means, &cure);
-	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, err,
-		  "%s: IOTLB update of %" PRIu64 " bytes at 0x%" PRIx64
-		  " in address space %" PRIu32 ": %s: %s",
-		  run->dev->name, length(&facts.wanted), facts.wanted.first,
-		  mem->asid, strerror(-err), means.data ? means.data : "");
-	vdpr_cure(run->ctx, "%s", cure.data ? cure.data : "");
-	return err;
+	return explain(run->ctx, run->dev, mem->asid, &facts, err);
+}
+
+int vdpr_diagnose_lent(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+		       const struct vdpr_iova_range *range, int err)
+{
+	struct vdpr_map_facts facts = { .wanted = *range };
+
+	if (err != -EFAULT)
+		return vdpr_fail(ctx, vdpr_cause_of(err), err,
+				 "%s: IOTLB update: %s", dev->name,
+				 strerror(-err));
+	return explain(ctx, dev, 0, &facts, err);
 }

@@ -71,6 +71,12 @@ int vdpr_proc_kib(const char *path, const char *key, uint64_t *out);
 int vdpr_diagnose_map(struct vdpr_run *run, const struct vdpr_mem *mem,
 		      int err);
 
+/* vdpr_diagnose_lent() - the same for memory of the caller's: vdpr_dev_map().
+ * Return: @err.
+ */
+int vdpr_diagnose_lent(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
+		       const struct vdpr_iova_range *range, int err);
+
 /* --------------------------------------------------------------- features */
 
 /* vdpr_diagnose_features() - what is wrong with a set of features in itself.

@@ -53,7 +53,9 @@ static int copy_lists(struct vdpr_run *run)
 	struct vdpr_restore_opts *opts = &run->opts;
 
 	run->warn = calloc(opts->n_warn + 1, sizeof(*run->warn));
-	run->in_use = calloc(opts->n_in_use + 1, sizeof(*run->in_use));
+	/* One more than these: see taken_ranges(). */
+	run->in_use = calloc(opts->n_in_use + run->dev->n_lent + 1,
+			     sizeof(*run->in_use));
 	if (!run->warn || !run->in_use)
 		return -ENOMEM;
 	for (size_t i = 0; i < opts->n_warn; i++) {
@@ -64,6 +66,10 @@ static int copy_lists(struct vdpr_run *run)
 	if (opts->n_in_use)
 		memcpy(run->in_use, opts->in_use,
 		       opts->n_in_use * sizeof(*run->in_use));
+	if (run->dev->n_lent)
+		memcpy(run->in_use + opts->n_in_use, run->dev->lent,
+		       run->dev->n_lent * sizeof(*run->in_use));
+	opts->n_in_use += run->dev->n_lent;
 	opts->warn = (const char *const *)run->warn;
 	opts->in_use = run->in_use;
 	return 0;

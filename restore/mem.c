@@ -51,9 +51,9 @@ int vdpr_mem_map_next(struct vdpr_mem *mem, struct vdpr_dev *dev)
 	bool first = !mem->mapped;
 	uint8_t perm = first ? VHOST_ACCESS_RO : VHOST_ACCESS_RW;
 	size_t offset = first ? 0 : mem->ro_len;
-	int ret = vdpr_dev_map(dev, mem->asid, mem->iova + offset,
-			       first ? mem->ro_len : mem->rw_len,
-			       mem->base + offset, perm);
+	int ret = vdpr_dev_iotlb_update(dev, mem->asid, mem->iova + offset,
+					first ? mem->ro_len : mem->rw_len,
+					mem->base + offset, perm);
 
 	if (ret)
 		return ret;
@@ -81,10 +81,11 @@ int vdpr_mem_unmap_next(struct vdpr_mem *mem, struct vdpr_dev *dev)
 	if (!mem->mapped)
 		return 0;
 	if (mem->mapped-- > 1)
-		ret = vdpr_dev_unmap(dev, mem->asid, mem->iova + mem->ro_len,
-				     mem->rw_len);
+		ret = vdpr_dev_iotlb_invalidate(
+			dev, mem->asid, mem->iova + mem->ro_len, mem->rw_len);
 	else
-		ret = vdpr_dev_unmap(dev, mem->asid, mem->iova, mem->ro_len);
+		ret = vdpr_dev_iotlb_invalidate(dev, mem->asid, mem->iova,
+						mem->ro_len);
 	return ret ? ret : mem->mapped > 0;
 }
 

@@ -139,14 +139,9 @@ int vdpr_step_compare(struct vdpr_run *run)
 
 int vdpr_step_own(struct vdpr_run *run)
 {
-	struct vdpr_dev *dev = run->dev;
-	int ret = vdpr_dev_ioctl(dev, VHOST_SET_OWNER, NULL);
+	int ret = vdpr_dev_own(run->dev);
 
-	if (ret)
-		return vdpr_run_call_failed(run, "SET_OWNER", ret);
-	dev->owned = true;
-	dev->owner = getpid();
-	return 0;
+	return ret ? vdpr_run_call_failed(run, "SET_OWNER", ret) : 0;
 }
 
 int vdpr_step_reset(struct vdpr_run *run)

@@ -88,8 +88,9 @@ static void set_up_ring(struct client *c)
 						group, asid),
 				 0);
 	}
-	assert_int_equal(vdpr_dev_map(c->dev, asid, CLIENT_IOVA, CLIENT_LEN,
-				      c->mem, VHOST_ACCESS_RW),
+	assert_int_equal(vdpr_dev_iotlb_update(c->dev, asid, CLIENT_IOVA,
+					       CLIENT_LEN, c->mem,
+					       VHOST_ACCESS_RW),
 			 0);
 	assert_int_equal(
 		vdpr_dev_vring(c->dev, VHOST_SET_VRING_NUM, c->cvq, c->num), 0);

@@ -48,8 +48,9 @@ static int layer_map(void *data, uint32_t asid, uint64_t iova, uint64_t len,
 	struct layer *layer = data;
 
 	layer->maps++;
-	return vdpr_dev_map(layer->inner, asid, iova, len, addr,
-			    writable ? VHOST_ACCESS_RW : VHOST_ACCESS_RO);
+	return vdpr_dev_iotlb_update(layer->inner, asid, iova, len, addr,
+				     writable ? VHOST_ACCESS_RW
+					      : VHOST_ACCESS_RO);
 }
 
 static int layer_unmap(void *data, uint32_t asid, uint64_t iova, uint64_t len)
@@ -57,7 +58,7 @@ static int layer_unmap(void *data, uint32_t asid, uint64_t iova, uint64_t len)
 	struct layer *layer = data;
 
 	layer->unmaps++;
-	return vdpr_dev_unmap(layer->inner, asid, iova, len);
+	return vdpr_dev_iotlb_invalidate(layer->inner, asid, iova, len);
 }
 
 static void layer_open(struct vdpr_ctx *ctx, struct layer *layer,

@@ -399,8 +399,8 @@ static void efault_names_the_mapping_that_is_in_the_way(void **state)
 	w.wrap->base.owned = true;
 	w.wrap->base.owner = getpid();
 	assert_int_equal(vdpr_mem_alloc(&mem, page, 0), 0);
-	assert_int_equal(vdpr_dev_map(&w.wrap->base, 0, used.first, page,
-				      mem.base, VHOST_ACCESS_RO),
+	assert_int_equal(vdpr_dev_iotlb_update(&w.wrap->base, 0, used.first,
+					       page, mem.base, VHOST_ACCESS_RO),
 			 0);
 	w.opts.in_use = &used;
 	w.opts.n_in_use = 1;

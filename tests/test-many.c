@@ -79,8 +79,9 @@ static void prepare(struct fleet *f, size_t i)
 		fail_msg("%s", vdpr_ctx_error(f->ctx));
 	assert_int_equal(vdpr_dev_ioctl(f->dev[i], VHOST_SET_OWNER, NULL), 0);
 	f->dev[i]->owned = true;
-	assert_int_equal(vdpr_dev_map(f->dev[i], 0, RING_IOVA, RING_BYTES,
-				      f->memory, VHOST_ACCESS_RW),
+	assert_int_equal(vdpr_dev_iotlb_update(f->dev[i], 0, RING_IOVA,
+					       RING_BYTES, f->memory,
+					       VHOST_ACCESS_RW),
 			 0);
 	assert_true(kick >= 0 && call >= 0);
 	for (uint32_t q = 0; q < 2; q++)

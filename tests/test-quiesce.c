@@ -71,7 +71,7 @@ static void fresh_ring(struct world *w, struct data_ring *d, uint32_t index,
 	d->vring.device = areas.device;
 }
 
-/* Guest memory is mapped by the VMM before and beside the library. */
+/* Guest memory is mapped once, before any restore. */
 static void open_device(struct world *w, const char *more)
 {
 	char name[128];
@@ -82,21 +82,13 @@ static void open_device(struct world *w, const char *more)
 	snprintf(name, sizeof(name), "sim:dump=%s%s", w->dump, more);
 	if (vdpr_dev_open(w->ctx, name, &w->dev))
 		fail_msg("%s", vdpr_ctx_error(w->ctx));
-	assert_int_equal(vdpr_dev_ioctl(w->dev, VHOST_SET_OWNER, NULL), 0);
-	w->dev->owned = true;
-	w->dev->owner = getpid();
-	w->dev->foreign = true;
-	assert_int_equal(vdpr_dev_map(w->dev, 0, GUEST_GPA, GUEST_LEN,
-				      w->guest.mem, VHOST_ACCESS_RW),
-			 0);
+	if (vdpr_dev_map(w->ctx, w->dev, GUEST_GPA, GUEST_LEN, w->guest.mem, 0))
+		fail_msg("%s", vdpr_ctx_error(w->ctx));
 }
 
 static struct vdpr_restore_opts restore_opts(struct vdpr_vring vrings[2],
 					     const struct world *w)
 {
-	static const struct vdpr_iova_range used = {
-		GUEST_GPA, GUEST_GPA + GUEST_LEN - 1
-	};
 	struct vdpr_restore_opts o = VDPR_INIT(struct vdpr_restore_opts);
 
 	vrings[0] = w->rx.vring;
@@ -104,8 +96,6 @@ static struct vdpr_restore_opts restore_opts(struct vdpr_vring vrings[2],
 	o.flags = VDPR_RESTORE_SHADOW | VDPR_RESTORE_ASSUME_ENABLE;
 	o.vrings = vrings;
 	o.n_vrings = 2;
-	o.in_use = &used;
-	o.n_in_use = 1;
 	return o;
 }
 

@@ -368,8 +368,8 @@ static void *map_rings(struct world *w, const struct vdpr_vring *rings,
 		vdpr_put_le16(mem + (rings[i].device - RING_IOVA) + 2,
 			      (uint16_t)rings[i].base);
 	}
-	assert_int_equal(vdpr_dev_map(&w->wrap->base, 0, RING_IOVA, size, mem,
-				      VHOST_ACCESS_RW),
+	assert_int_equal(vdpr_dev_iotlb_update(&w->wrap->base, 0, RING_IOVA,
+					       size, mem, VHOST_ACCESS_RW),
 			 0);
 	return mem;
 }
