@@ -1212,6 +1212,9 @@ struct vdpr_shadow_opts {
 	void *translate_data;
 	const struct vdpr_guest_region *regions; /* copied */
 	size_t n_regions;
+	uint32_t
+		answer_msec; /* a device that has not answered a command by then
+				 * is broken; 0: there is no limit */
 };
 
 /** vdpr_shadow_new() - prepare to stand between a guest and its device.
@@ -1219,7 +1222,7 @@ struct vdpr_shadow_opts {
  * @opts: where guest memory is.
  * @out: freed with vdpr_shadow_free().
  * Return: 0, -EINVAL (no memory is named, or a struct is smaller than this
- * header's), or the errno of epoll_create1() or eventfd().
+ * header's), or the errno of epoll_create1(), eventfd() or timerfd_create().
  */
 VDPR_API int vdpr_shadow_new(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			     const struct vdpr_shadow_opts *opts,
@@ -1269,7 +1272,8 @@ VDPR_API int vdpr_shadow_fd(const struct vdpr_shadow *shadow);
 #define VDPR_SHADOW_CALL (1u << 0)
 /* The guest broke its ring: show it DEVICE_NEEDS_RESET. Told once. */
 #define VDPR_SHADOW_GUEST_BROKEN (1u << 1)
-/* The device answered wrongly: show the guest DEVICE_NEEDS_RESET. Told once. */
+/* The device answered wrongly, or not within opts.answer_msec: show the guest
+ * DEVICE_NEEDS_RESET. Told once. */
 #define VDPR_SHADOW_DEVICE_BROKEN (1u << 2)
 /* The guest has acknowledged vdpr_shadow_announce(): clear ANNOUNCE in its
  * config. */

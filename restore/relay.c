@@ -155,6 +155,29 @@ static int take_answers(struct vdpr_shadow *s)
 	}
 }
 
+/* Has the timer run out, for the oldest command or for one that has come back
+ * since? Return: 0, or -EIO. */
+static int find_late(struct vdpr_shadow *s)
+{
+	uint64_t now = vdpr_now();
+	unsigned int i = 0;
+
+	if (now < s->timer_at)
+		return 0;
+	s->timer_at = 0;
+	while (i < s->n && s->row[(s->first + i) % VDPR_RELAY_ROW].done)
+		i++;
+	if (i < s->n) {
+		uint64_t until = s->row[(s->first + i) % VDPR_RELAY_ROW].until;
+
+		if (now >= until)
+			return device_broke(s, "has not answered a command "
+					       "in time");
+		vdpr_shadow_set_timer(s, until);
+	}
+	return 0;
+}
+
 static void give_back_all(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 {
 	while (s->n && s->row[s->first].done)
@@ -235,6 +258,12 @@ static void forward(struct vdpr_shadow *s, struct vdpr_relayed *r,
 	/* There is room: take_command() has looked. */
 	(void)vdpr_ring_add(&cvq->ring, &buf, (uint32_t)(r - s->row));
 	s->counts.forwarded++;
+	if (!s->answer_nsec)
+		return;
+	r->until = vdpr_now() + s->answer_nsec;
+	/* One for all: it is not set anew with each command. */
+	if (!s->timer_at)
+		vdpr_shadow_set_timer(s, r->until);
 }
 
 static int check_command(struct vdpr_shadow *s,
@@ -381,6 +410,8 @@ static int move(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 		ret = take_answers(s);
 		give_back_all(ctx, s);
 	}
+	if (s->timer_at && !ret)
+		ret = find_late(s);
 	/* Who was not kicked, and has asked to be, need not look. */
 	if (ret || s->guest_fault || s->paused || !s->look)
 		return ret;

@@ -7,10 +7,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #include "restore/ctx.h"
 
 #define ANSWER_MAX VDPR_RELAY_LONG_IN
+#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_SEC 1000000000ull
 
 int vdpr_shadow_call_failed(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 			    const char *call, int err)
@@ -43,6 +46,32 @@ static void unwatch(struct vdpr_shadow *s, int fd)
 		(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
+void vdpr_shadow_set_timer(struct vdpr_shadow *s, uint64_t at)
+{
+	const struct itimerspec when = {
+		.it_value = { .tv_sec = (time_t)(at / NSEC_PER_SEC),
+			      .tv_nsec = (long)(at % NSEC_PER_SEC) },
+	};
+
+	s->timer_at = at;
+	/* Cannot fail. */
+	(void)timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static int open_timer(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
+{
+	int ret;
+
+	if (!s->answer_nsec)
+		return 0;
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->timer < 0)
+		return vdpr_shadow_call_failed(ctx, s, "timerfd_create",
+					       -errno);
+	ret = watch(s, s->timer);
+	return ret ? vdpr_shadow_call_failed(ctx, s, "epoll_ctl", ret) : 0;
+}
+
 static int open_fds(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 {
 	int ret;
@@ -57,13 +86,14 @@ static int open_fds(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 	return ret ? vdpr_shadow_call_failed(ctx, s, "epoll_ctl", ret) : 0;
 }
 
-static int find_memory(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
-		       const struct vdpr_shadow_opts *opts)
+static int take_opts(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
+		     const struct vdpr_shadow_opts *opts)
 {
 	struct vdpr_shadow_opts o = { 0 };
 	int ret;
 
 	memcpy(&o, opts, opts->size < sizeof(o) ? opts->size : sizeof(o));
+	s->answer_nsec = o.answer_msec * NSEC_PER_MSEC;
 	if (o.flags)
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
 					  "flags that are not known");
@@ -92,12 +122,15 @@ int vdpr_shadow_new(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 	s->dev = dev;
 	s->epoll = -1;
 	s->again = -1;
+	s->timer = -1;
 	s->kick_fd = -1;
 	s->call_fd = -1;
 	s->answer = malloc(ANSWER_MAX);
 	ret = s->answer ? open_fds(ctx, s) : vdpr_fail_memory(ctx);
 	if (!ret)
-		ret = find_memory(ctx, s, opts);
+		ret = take_opts(ctx, s, opts);
+	if (!ret)
+		ret = open_timer(ctx, s);
 	if (ret) {
 		vdpr_shadow_free(s);
 		return ret;
@@ -125,6 +158,8 @@ static void let_go(struct vdpr_shadow *s)
 	s->guest_fault = NULL;
 	s->device_fault = NULL;
 	s->events = 0;
+	if (s->timer_at)
+		vdpr_shadow_set_timer(s, 0);
 }
 
 void vdpr_shadow_free(struct vdpr_shadow *s)
@@ -133,6 +168,7 @@ void vdpr_shadow_free(struct vdpr_shadow *s)
 		return;
 	let_go(s);
 	vdpr_close_fd(s->again);
+	vdpr_close_fd(s->timer);
 	vdpr_close_fd(s->epoll);
 	vdpr_guest_mem_free(&s->mem);
 	vdpr_state_free(s->state);

@@ -36,6 +36,7 @@ struct vdpr_relayed {
 	uint32_t out_len; /* class, command, payload */
 	uint32_t in_len;  /* that the device may write */
 	uint32_t len;	  /* that it has written */
+	uint64_t until;	  /* CLOCK_MONOTONIC ns: for an answer, with a limit */
 	struct vdpr_guest_piece *in;
 };
 
@@ -44,7 +45,10 @@ struct vdpr_shadow {
 	struct vdpr_dev *dev;
 	struct vdpr_guest_mem mem;
 	int epoll;
-	int again; /* eventfd: call process() once more */
+	int again;	      /* eventfd: call process() once more */
+	uint64_t answer_nsec; /* limit of an answer; 0: none, and no timer */
+	int timer;	      /* timerfd, or -1 */
+	uint64_t timer_at;    /* CLOCK_MONOTONIC ns: it runs out; 0: off */
 
 	/* From start to reset. */
 	bool started;
@@ -102,6 +106,9 @@ int vdpr_shadow_set_vrings(struct vdpr_shadow *s,
 /* One round under the lock: all that is there, at most VDPR_RELAY_PER_CALL
  * commands. Sets events and faults. Return: 0, -EPROTO, -EIO, -errno of a kick. */
 int vdpr_relay(struct vdpr_ctx *ctx, struct vdpr_shadow *s);
+
+/* Sets the timer; 0: off. */
+void vdpr_shadow_set_timer(struct vdpr_shadow *s, uint64_t at);
 
 /* Forgets what is on its way. */
 void vdpr_relay_clear(struct vdpr_shadow *s);

@@ -59,7 +59,8 @@ static struct vdpr_ring_format format_of(uint64_t features)
 	};
 }
 
-static void setup(struct world *w, uint64_t more, uint16_t num)
+static void setup_with(struct world *w, uint64_t more, uint16_t num,
+		       uint32_t answer_msec)
 {
 	const struct vdpr_features f = { { BASIC | more, 0 } };
 	const struct vdpr_ring_format format = format_of(more);
@@ -78,11 +79,17 @@ static void setup(struct world *w, uint64_t more, uint16_t num)
 	guest_open(&w->guest, &format, 64);
 	opts.regions = &w->guest.region;
 	opts.n_regions = 1;
+	opts.answer_msec = answer_msec;
 	assert_int_equal(
 		vdpr_shadow_new(w->ctx, &w->fake.dev, &opts, &w->shadow), 0);
 	ring = guest_opts(&w->guest);
 	if (vdpr_shadow_start(w->ctx, w->shadow, w->state, &ring))
 		fail_msg("%s", vdpr_ctx_error(w->ctx));
+}
+
+static void setup(struct world *w, uint64_t more, uint16_t num)
+{
+	setup_with(w, more, num, 0);
 }
 
 static void done(struct world *w)
@@ -616,6 +623,77 @@ static void test_hostile_device(void **data)
 
 /* ------------------------------------------------------------- life and fds */
 
+/* Polls and processes until the device is given up. Return: how long that took,
+ * in milliseconds. */
+static uint64_t wait_until_broken(struct world *w)
+{
+	uint64_t began = vdpr_now();
+	struct pollfd p = { .fd = vdpr_shadow_fd(w->shadow), .events = POLLIN };
+	int ret = 0;
+
+	while (!ret) {
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		ret = process(w);
+	}
+	assert_int_equal(ret, -EIO);
+	return (vdpr_now() - began) / 1000000;
+}
+
+/* Each command has a time of its own, and only one that is late is the end. */
+static void test_a_device_that_does_not_answer(void **data)
+{
+	struct fake_command c;
+	unsigned int slot;
+	uint32_t len;
+	struct world w;
+
+	(void)data;
+	setup_with(&w, 0, 64, 200);
+	for (unsigned int i = 0; i < 2; i++) {
+		guest_send(&w.guest, i, VIRTIO_NET_CTRL_RX,
+			   VIRTIO_NET_CTRL_RX_PROMISC, "\0", 1, 1);
+		guest_show(&w.guest);
+		assert_int_equal(process(&w), 0);
+		assert_true(fake_next(&w.fake, &c));
+		if (i)
+			break;
+		/* So that the timer of the first runs out before the second's. */
+		usleep(100000);
+		fake_answer(&w.fake, &c, &ok, 1, 1);
+		assert_int_equal(process(&w), 0);
+		expect(&w, 0, &ok, 1);
+	}
+	assert_true(wait_until_broken(&w) >= 150);
+	assert_int_equal(w.events, VDPR_SHADOW_DEVICE_BROKEN);
+	assert_non_null(strstr(vdpr_ctx_error(w.ctx),
+			       "has not answered a command in time"));
+	/* Too late: a guest that was told of the fault hears no more. */
+	fake_answer(&w.fake, &c, &ok, 1, 1);
+	assert_int_equal(process(&w), -EIO);
+	assert_int_equal(guest_take(&w.guest, &slot, &len), 0);
+	done(&w);
+}
+
+/* The timer that is left over from an answered command wakes nobody twice. */
+static void test_an_answer_in_time(void **data)
+{
+	struct world w;
+
+	(void)data;
+	setup_with(&w, 0, 64, 50);
+	guest_send(&w.guest, 0, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC,
+		   "\0", 1, 1);
+	guest_show(&w.guest);
+	settle(&w);
+	expect(&w, 0, &ok, 1);
+	usleep(100000);
+	assert_true(readable(vdpr_shadow_fd(w.shadow)));
+	assert_int_equal(process(&w), 0);
+	assert_false(readable(vdpr_shadow_fd(w.shadow)));
+	assert_int_equal(w.events, 0);
+	done(&w);
+}
+
 static void test_start_is_judged(void **data)
 {
 	struct vdpr_shadow_opts none = VDPR_INIT(struct vdpr_shadow_opts);
@@ -908,6 +986,8 @@ int main(void)
 		cmocka_unit_test(test_hostile_commands),
 		cmocka_unit_test(test_no_room_for_an_answer),
 		cmocka_unit_test(test_hostile_device),
+		cmocka_unit_test(test_a_device_that_does_not_answer),
+		cmocka_unit_test(test_an_answer_in_time),
 		cmocka_unit_test(test_start_is_judged),
 		cmocka_unit_test(test_without_eventfds),
 		cmocka_unit_test(test_stale),
