@@ -490,7 +490,7 @@ static void the_limit_of_pairs_is_configs_or_what_features_say(void **state)
 /* What a VMM at the destination asks a state that came to it. */
 static void rings_are_told_with_their_bases(void **state)
 {
-	struct vdpr_vring_state ring[] = {
+	static const struct vdpr_vring_state ring[] = {
 		{ .has = VDPR_VRING_BASE | VDPR_VRING_SIZE | VDPR_VRING_DEVICE,
 		  .index = 1,
 		  .size = 256,
@@ -505,7 +505,9 @@ static void rings_are_told_with_their_bases(void **state)
 	start(&f, NULL, 0);
 	assert_int_equal(vdpr_state_vring(s, 1, &out), -ENOENT);
 	s->has_vrings = true;
-	s->vrings = ring;
+	s->vrings = malloc(sizeof(ring));
+	assert_non_null(s->vrings);
+	memcpy(s->vrings, ring, sizeof(ring));
 	s->n_vrings = ARRAY_SIZE(ring);
 	assert_int_equal(vdpr_state_vring(s, 1, &out), 0);
 	assert_int_equal(out.size, sizeof(out));
@@ -523,9 +525,6 @@ static void rings_are_told_with_their_bases(void **state)
 	assert_int_equal(vdpr_state_vring(s, 1, &out), 0);
 	assert_int_equal(out.base, 17);
 	assert_int_equal(out.device, 0);
-	s->vrings = NULL;
-	s->n_vrings = 0;
-	s->has_vrings = false;
 }
 
 static void freeing_nothing_is_allowed(void **state)
