@@ -97,8 +97,9 @@ const struct command *command_find(const char *name);
 struct cli {
 	struct vdpr_ctx *ctx;
 	const struct command *command; /* NULL until it is known */
-	const char *device; /* of load and (un)provision, once known */
-	const char *stage;  /* where we are: "error.stage" of --json */
+	const char *device;  /* of load and (un)provision, once known */
+	const char *mgmtdev; /* of provision, once known */
+	const char *stage;   /* where we are: "error.stage" of --json */
 	bool json;
 	bool quiet;
 	int verbose;

@@ -61,6 +61,7 @@ static int parse(struct provision *p)
 
 	p->name = args_value(p->args, "--name");
 	p->cli->device = p->name;
+	p->cli->mgmtdev = mgmtdev;
 	code = need(p->cli, "--mgmtdev", mgmtdev);
 	if (!code)
 		code = need(p->cli, "--name", p->name);
@@ -347,11 +348,11 @@ static int provision_run(struct cli *cli, const struct args *args)
 /* The same keys where an error came before there was an outcome. */
 static cJSON *provision_failure(const struct cli *cli)
 {
-	static const char *const keys[] = { "mgmtdev", "command", "created",
-					    "char" };
+	static const char *const keys[] = { "command", "created", "char" };
 	cJSON *object = cJSON_CreateObject();
 
 	json_add_text(object, "device", cli->device);
+	json_add_text(object, "mgmtdev", cli->mgmtdev);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		cJSON_AddNullToObject(object, keys[i]);
 	cJSON_AddArrayToObject(object, "refusals");

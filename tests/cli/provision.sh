@@ -24,6 +24,12 @@ fails 2 'mac\|mtu\|pairs\|features' what_to_warn_of_is_judged provision \
 fails 2 'a device where a file' the_word_is_a_file provision sim $mgmtdev --name x
 fails 7 nonexistent files_come_before_netlink provision /nonexistent $mgmtdev \
 	--name x
+run provision --json /nonexistent $mgmtdev --name x
+holds failures_say_what_was_asked_for 'j["exit"] == 7 and
+	(j["device"], j["mgmtdev"]) == ("x", "vdpasim_net") and
+	{j[k] for k in ("command", "created", "char")} == {None}'
+run provision --json "$typical" --name x
+holds what_was_not_given_is_null 'j["exit"] == 2 and j["mgmtdev"] is None'
 fails 2 '--name is missing' unprovision_needs_a_name unprovision
 fails 2 'too many' unprovision_takes_no_word unprovision x
 
@@ -35,7 +41,8 @@ if [ ! -e /sys/bus/vdpa ]; then
 	run provision --json "$typical" $mgmtdev --name x
 	holds failures_are_objects 'j["exit"] == 1 and j["error"]["stage"] == "netlink"'
 	holds failures_have_the_keys 'j["device"] == "x" and
-		{j[k] for k in ("mgmtdev", "command", "created", "char")} == {None} and
+		j["mgmtdev"] == "vdpasim_net" and
+		{j[k] for k in ("command", "created", "char")} == {None} and
 		j["refusals"] == [] and j["warnings"] == []'
 	run unprovision --json --name x
 	holds unprovision_failures_name_the_device 'j["exit"] == 1 and j["device"] == "x"'
