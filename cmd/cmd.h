@@ -99,7 +99,8 @@ struct cli {
 	const struct command *command; /* NULL until it is known */
 	const char *device;  /* of load and (un)provision, once known */
 	const char *mgmtdev; /* of provision, once known */
-	const char *stage;   /* where we are: "error.stage" of --json */
+	cJSON *conflicts;  /* what sources disagree about, in words; or NULL */
+	const char *stage; /* where we are: "error.stage" of --json */
 	bool json;
 	bool quiet;
 	int verbose;
@@ -375,6 +376,15 @@ int fail_ctx(struct cli *cli);
 int fail_ctx_cure(struct cli *cli, const char *cure);
 
 int fail_memory(struct cli *cli);
+
+/* What the library logs goes to standard error; what of it are errors, to
+ * cli->conflicts. */
+void log_start(struct cli *cli);
+/* From here on nothing but errors. */
+void log_errors_only(struct cli *cli);
+
+/* Says all of cli->conflicts, one a line. Return: VDPR_CAUSE_REFUSED. */
+int fail_conflicts(struct cli *cli);
 
 /* Adds "error" to an object: null where @text is NULL. */
 void json_add_error(cJSON *object, const char *stage, const char *text,

@@ -23,6 +23,35 @@ void note(const struct cli *cli, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+/* What is wrong is said by whoever fails of it. */
+static void log_line(void *data, int level, const char *line)
+{
+	struct cli *cli = data;
+
+	if (level <= 3) {
+		if (!cli->conflicts)
+			cli->conflicts = cJSON_CreateArray();
+		cJSON_AddItemToArray(cli->conflicts, cJSON_CreateString(line));
+		return;
+	}
+	fputs(level == 4 ? "vdpa-restore: warning: " : "vdpa-restore: ",
+	      stderr);
+	out_text(stderr, line);
+	fputc('\n', stderr);
+}
+
+void log_start(struct cli *cli)
+{
+	int level = cli->verbose > 1 ? 7 : cli->verbose ? 6 : 5;
+
+	vdpr_ctx_set_log(cli->ctx, log_line, cli, cli->quiet ? 3 : level);
+}
+
+void log_errors_only(struct cli *cli)
+{
+	vdpr_ctx_set_log(cli->ctx, log_line, cli, 3);
+}
+
 static void print_line(const char *text, const char *cure)
 {
 	fputs("vdpa-restore: ", stderr);
@@ -47,6 +76,9 @@ static void print_object(struct cli *cli, int code, const char *text,
 			object, "exit", cJSON_CreateNumber(code));
 	else
 		cJSON_AddNumberToObject(object, "exit", code);
+	if (cli->conflicts)
+		cJSON_AddItemToObject(object, "conflicts",
+				      cJSON_Duplicate(cli->conflicts, true));
 	json_add_error(object, cli->stage, text, cure);
 	out_json(cli, code, object);
 }
@@ -72,6 +104,23 @@ int fail(struct cli *cli, int code, const char *cure, const char *fmt, ...)
 		text = NULL;
 	va_end(args);
 	return fail_text(cli, code, text ? text : "out of memory", cure);
+}
+
+int fail_conflicts(struct cli *cli)
+{
+	const char *cure = "say with --prefer SOURCE whose value is to win";
+	const cJSON *line;
+	int n = cJSON_GetArraySize(cli->conflicts);
+
+	if (n == 1)
+		return fail(cli, VDPR_CAUSE_REFUSED, cure, "%s",
+			    cJSON_GetStringValue(cli->conflicts->child));
+	cJSON_ArrayForEach(line, cli->conflicts)
+	{
+		print_line(cJSON_GetStringValue(line), NULL);
+	}
+	return fail(cli, VDPR_CAUSE_REFUSED, cure,
+		    "the sources disagree in %d points", n);
 }
 
 int fail_ctx_cure(struct cli *cli, const char *cure)

@@ -63,23 +63,6 @@ static void fill_standard_streams(void)
 				_exit(1);
 }
 
-static void log_line(void *data, int level, const char *line)
-{
-	(void)data;
-	fputs(level <= 4 ? "vdpa-restore: warning: " : "vdpa-restore: ",
-	      stderr);
-	out_text(stderr, line);
-	fputc('\n', stderr);
-}
-
-static void set_log(const struct cli *cli)
-{
-	int level = cli->verbose > 1 ? 7 : cli->verbose ? 6 : 4;
-
-	if (!cli->quiet)
-		vdpr_ctx_set_log(cli->ctx, log_line, NULL, level);
-}
-
 static int run_command(struct cli *cli, const struct args *args)
 {
 	if (args_has(args, "--version")) {
@@ -103,7 +86,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	int code = args_parse(cli, argc, argv, &args);
 	int flushed;
 
-	set_log(cli);
+	log_start(cli);
 	if (!code)
 		code = run_command(cli, &args);
 	flushed = out_flush(cli);
@@ -137,6 +120,7 @@ int main(int argc, char **argv)
 	else
 		fputs("vdpa-restore: out of memory\n", stderr);
 	vdpr_ctx_free(cli.ctx);
+	cJSON_Delete(cli.conflicts);
 	if (cli.out)
 		fclose(cli.out);
 	free(cli.out_text);

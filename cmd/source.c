@@ -188,53 +188,123 @@ void sources_free(struct sources *sources)
 
 /* ---------------------------------------------------------------- reading */
 
-/* Takes @from over. */
-static int merge(struct cli *cli, struct vdpr_state **into,
-		 struct vdpr_state *from, const char *prefer)
-{
-	int rc;
+/* What was read, in the order of reading; but what is preferred comes first, so that
+ * it decides between any two of the others. */
+struct states {
+	struct vdpr_state **state;
+	size_t n;
+};
 
-	cli->stage = "merge";
-	if (!*into) {
-		*into = from;
-		return 0;
-	}
-	rc = vdpr_state_merge(cli->ctx, *into, from, prefer);
-	vdpr_state_free(from);
-	return rc < 0 ? fail_ctx(cli) : 0;
+static void put_first(struct states *all)
+{
+	struct vdpr_state *first = all->state[all->n - 1];
+
+	memmove(all->state + 1, all->state,
+		(all->n - 1) * sizeof(struct vdpr_state *));
+	all->state[0] = first;
 }
 
 static int read_kind(struct cli *cli, const struct sources *sources,
-		     unsigned int kind, struct vdpr_state **into)
+		     unsigned int kind, struct states *all)
 {
 	int code = 0;
 
 	for (size_t i = 0; !code && i < sources->n; i++) {
 		const struct source *s = &sources->item[i];
-		struct vdpr_state *state = NULL;
 
 		if (s->kind != kind)
 			continue;
-		code = kinds[kind].read(cli, s->name, &state);
-		if (code)
-			vdpr_state_free(state);
-		else
-			code = merge(cli, into, state, sources->prefer);
+		code = kinds[kind].read(cli, s->name, &all->state[all->n++]);
+		if (sources->prefer && is_preferred(s, sources->prefer))
+			put_first(all);
 	}
 	return code;
 }
 
-int sources_read(struct cli *cli, const struct sources *sources,
-		 struct vdpr_state **out)
+/* ---------------------------------------------------------------- merging */
+
+static int copy_state(struct cli *cli, const struct vdpr_state *state,
+		      struct vdpr_state **out)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+
+	return vdpr_state_format(cli->ctx, state, &text, &len) < 0 ||
+			       vdpr_state_parse(cli->ctx, text, len, out) < 0
+		       ? fail_ctx(cli)
+		       : 0;
+}
+
+/* Each pair by itself, so that what the first two disagree about hides nothing of
+ * the third. */
+static int say_conflicts(struct cli *cli, const struct states *all,
+			 const char *prefer)
+{
+	log_errors_only(cli);
+	cJSON_Delete(cli->conflicts);
+	cli->conflicts = NULL;
+	for (size_t i = 0; i < all->n; i++) {
+		for (size_t k = i + 1; k < all->n; k++) {
+			_cleanup_state_ struct vdpr_state *one = NULL;
+			int code = copy_state(cli, all->state[i], &one);
+
+			if (code)
+				return code;
+			(void)vdpr_state_merge(cli->ctx, one, all->state[k],
+					       prefer);
+		}
+	}
+	return fail_conflicts(cli);
+}
+
+static int merge(struct cli *cli, const struct states *all, const char *prefer,
+		 struct vdpr_state *into)
+{
+	cli->stage = "merge";
+	for (size_t i = 1; i < all->n; i++) {
+		if (!vdpr_state_merge(cli->ctx, into, all->state[i], prefer))
+			continue;
+		return cli->conflicts ? say_conflicts(cli, all, prefer)
+				      : fail_ctx(cli);
+	}
+	return 0;
+}
+
+static int read_all(struct cli *cli, const struct sources *sources,
+		    struct states *all, struct vdpr_state **out)
 {
 	_cleanup_state_ struct vdpr_state *state = NULL;
 	int code = 0;
 
 	for (unsigned int i = 0; !code && i < ARRAY_SIZE(kinds); i++)
-		code = read_kind(cli, sources, i, &state);
+		code = read_kind(cli, sources, i, all);
+	if (!code && all->n == 1) {
+		*out = all->state[--all->n];
+		return 0;
+	}
+	if (!code)
+		code = copy_state(cli, all->state[0], &state);
+	if (!code)
+		code = merge(cli, all, sources->prefer, state);
 	if (code)
 		return code;
 	*out = state;
 	state = NULL;
 	return 0;
+}
+
+int sources_read(struct cli *cli, const struct sources *sources,
+		 struct vdpr_state **out)
+{
+	struct states all = { 0 };
+	int code;
+
+	all.state = calloc(sources->n + 1, sizeof(struct vdpr_state *));
+	if (!all.state)
+		return fail_memory(cli);
+	code = read_all(cli, sources, &all, out);
+	for (size_t i = 0; i < all.n; i++)
+		vdpr_state_free(all.state[i]);
+	free(all.state);
+	return code;
 }

@@ -311,8 +311,11 @@ VDPR_API int vdpr_state_compare(struct vdpr_ctx *ctx,
  * @into: gains everything that it does not know and @from does.
  * @prefer: what to do where both know and disagree: NULL refuses; otherwise the
  *          origin whose value wins.
- * Return: 0, -EEXIST (a conflict: both values and sources are in the message,
- * cause VDPR_CAUSE_REFUSED, @into unchanged).
+ *
+ * Each conflict is logged with both values and sources, priority 3; where @prefer
+ * decides, what gives way to what, priority 5.
+ * Return: 0, -EEXIST (conflicts, or values that do not fit together; the message has
+ * the first and says how many there are; cause VDPR_CAUSE_REFUSED, @into unchanged).
  */
 VDPR_API int vdpr_state_merge(struct vdpr_ctx *ctx, struct vdpr_state *into,
 			      const struct vdpr_state *from,

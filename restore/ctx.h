@@ -31,7 +31,9 @@ void vdpr_ctx_clear(struct vdpr_ctx *ctx);
 void vdpr_log(struct vdpr_ctx *ctx, int level, const char *fmt, ...)
 	VDPR_PRINTF(3, 4);
 
+#define VDPR_LOG_ERROR 3
 #define VDPR_LOG_WARNING 4
+#define VDPR_LOG_NOTICE 5
 #define VDPR_LOG_INFO 6
 #define VDPR_LOG_DEBUG 7
 

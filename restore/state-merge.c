@@ -27,6 +27,8 @@ struct merge {
 	struct vdpr_item item[ITEMS];
 	size_t n_items;
 	char *source[ITEMS]; /* of what is in @to; NULL: not told */
+	char *conflict;	     /* the first, in words */
+	unsigned int n_conflicts;
 };
 
 /* ------------------------------------------------------------------ messages */
@@ -54,21 +56,69 @@ static char *value_text(const struct vdpr_state *s,
 	return text;
 }
 
-static int conflict(struct merge *m, size_t i)
+/* What both say of an item, the one that is to stand behind @word first; NULL if
+ * there is no memory. Freed by the caller. */
+static char *dispute(const struct merge *m, size_t i, bool theirs_first,
+		     const char *word, const char *between)
 {
 	const struct vdpr_item *item = &m->item[i];
 	_cleanup_free_ char *ours = value_text(m->to, item);
 	_cleanup_free_ char *theirs = value_text(m->from, item);
-	const char *source = vdpr_origin_get(m->from, item->name);
+	const char *source[] = { m->source[i],
+				 vdpr_origin_get(m->from, item->name) };
+	const char *value[] = { ours, theirs };
+	int first = theirs_first, second = !theirs_first;
+	char *text;
 
-	if (!ours || !theirs)
+	for (int k = 0; k < 2; k++)
+		if (!source[k])
+			source[k] = "an unnamed source";
+	if (!ours || !theirs ||
+	    asprintf(&text, "%s: %s: %s from %s%s%s from %s", item->name, word,
+		     value[first], source[first], between, value[second],
+		     source[second]) < 0)
+		return NULL;
+	return text;
+}
+
+/* Said and counted; the rest is looked at all the same. */
+static int conflict(struct merge *m, size_t i)
+{
+	char *text = dispute(m, i, false, "conflict", ", ");
+
+	if (!text)
 		return vdpr_fail_memory(m->ctx);
-	vdpr_fail(m->ctx, VDPR_CAUSE_REFUSED, -EEXIST,
-		  "%s: conflict: %s from %s, %s from %s", item->name, ours,
-		  m->source[i] ? m->source[i] : "an unnamed source", theirs,
-		  source ? source : "an unnamed source");
+	vdpr_log(m->ctx, VDPR_LOG_ERROR, "%s", text);
+	if (m->n_conflicts++)
+		free(text);
+	else
+		m->conflict = text;
+	return 0;
+}
+
+static int refuse(struct merge *m)
+{
+	if (m->n_conflicts == 1)
+		vdpr_fail(m->ctx, VDPR_CAUSE_REFUSED, -EEXIST, "%s",
+			  m->conflict);
+	else
+		vdpr_fail(m->ctx, VDPR_CAUSE_REFUSED, -EEXIST,
+			  "%u conflicts, the first: %s", m->n_conflicts,
+			  m->conflict);
 	vdpr_cure(m->ctx, "say with --prefer SOURCE whose value is to win");
 	return -EEXIST;
+}
+
+/* @theirs: the value that comes is the one that goes away. */
+static int give_way(struct merge *m, size_t i, bool theirs)
+{
+	_cleanup_free_ char *text =
+		dispute(m, i, theirs, "overridden", ", by ");
+
+	if (!text)
+		return vdpr_fail_memory(m->ctx);
+	vdpr_log(m->ctx, VDPR_LOG_NOTICE, "%s", text);
+	return 0;
 }
 
 /* --------------------------------------------------------------------- items */
@@ -127,6 +177,7 @@ static bool is_preferred(const struct merge *m, const char *source)
 static int merge_item(struct merge *m, size_t i)
 {
 	const struct vdpr_item *item = &m->item[i];
+	int err;
 
 	if (!vdpr_item_known(m->from, item))
 		return 0;
@@ -137,10 +188,11 @@ static int merge_item(struct merge *m, size_t i)
 			       ? vdpr_fail_memory(m->ctx)
 			       : 0;
 	if (is_preferred(m, m->source[i]))
-		return 0;
-	if (is_preferred(m, vdpr_origin_get(m->from, item->name)))
-		return take(m, i);
-	return conflict(m, i);
+		return give_way(m, i, true);
+	if (!is_preferred(m, vdpr_origin_get(m->from, item->name)))
+		return conflict(m, i);
+	err = give_way(m, i, false);
+	return err ? err : take(m, i);
 }
 
 /* --------------------------------------------------------------- the outcome */
@@ -263,6 +315,8 @@ static int merge_all(struct merge *m)
 
 	for (size_t i = 0; i < m->n_items && !err; i++)
 		err = merge_item(m, i);
+	if (!err && m->n_conflicts)
+		err = refuse(m);
 	if (err)
 		return err;
 	if (!offered)
@@ -296,5 +350,6 @@ int vdpr_state_merge(struct vdpr_ctx *ctx, struct vdpr_state *into,
 	vdpr_state_free(m.to);
 	for (size_t i = 0; i < ITEMS; i++)
 		free(m.source[i]);
+	free(m.conflict);
 	return err;
 }

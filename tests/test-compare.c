@@ -513,6 +513,45 @@ static void a_conflict_names_both_values_and_sources(void **state)
 	assert_true(strlen(vdpr_ctx_cure(ctx)) > 0);
 }
 
+static char logged[1024];
+
+static void log_all(void *data, int level, const char *line)
+{
+	size_t len = strlen(logged);
+
+	(void)data;
+	snprintf(logged + len, sizeof(logged) - len, "%d %s\n", level, line);
+}
+
+/* The first ends nothing; the message has it, and the log has all. */
+static void every_conflict_is_logged(void **state)
+{
+	static const char *const parts[] = { "2 conflicts",
+					     "config.mtu: ", NULL };
+
+	(void)state;
+	a = make(
+		VLAN_MQ,
+		"\"config\": {\"mtu\": 1}, \"vlan\": {\"ids\": []}, \"mq\": {\"queue_pairs\": 2}, \"origin\": {\"mq\": \"x\", \"config\": \"x\"}, \"unknown\": []");
+	b = make(
+		VLAN_MQ,
+		"\"config\": {\"mtu\": 2}, \"mq\": {\"queue_pairs\": 3}, \"origin\": {\"mq\": \"y\"}, \"unknown\": [\"vlan\"]");
+	logged[0] = '\0';
+	vdpr_ctx_set_log(ctx, log_all, NULL, 5);
+	expect_conflict(NULL, parts);
+	assert_string_equal(
+		logged,
+		"3 config.mtu: conflict: {\"mtu\":1} from x, {\"mtu\":2} from an unnamed source\n"
+		"3 mq: conflict: 2 from x, 3 from y\n");
+	logged[0] = '\0';
+	expect_merge("x", "\"queue_pairs\": 2");
+	assert_string_equal(
+		logged,
+		"5 config.mtu: overridden: {\"mtu\":2} from an unnamed source, by {\"mtu\":1} from x\n"
+		"5 mq: overridden: 3 from y, by 2 from x\n");
+	vdpr_ctx_set_log(ctx, NULL, NULL, 0);
+}
+
 static void the_preferred_source_wins_a_conflict(void **state)
 {
 	(void)state;
@@ -759,6 +798,7 @@ int main(void)
 		T(sections_are_filled_member_by_member),
 		T(mac_lists_are_merged_as_sets),
 		T(a_conflict_names_both_values_and_sources),
+		T(every_conflict_is_logged),
 		T(the_preferred_source_wins_a_conflict),
 		T(every_kind_of_item_can_be_in_conflict),
 		T(negotiated_features_can_be_in_conflict),

@@ -72,6 +72,41 @@ holds save_in_json_names_unknown_features \
 sed 's/525400aabbcc/525400aabbdd/' "$guest" >"$work/other.jsonl"
 fails 3 'mac.*52:54:00:aa:bb' conflict_is_refused \
 	save --transcript "$guest" --transcript "$work/other.jsonl"
+says err 'mac.address: conflict: .*:cc" from transcript:.*guest.jsonl, .*:dd" from transcript:.*other.jsonl' \
+	a_conflict_names_values_and_sources
+sed 's/525400aabbcc/525400aabbee/; s/"data": "0400"/"data": "0200"/' "$guest" \
+	>"$work/third.jsonl"
+run save --transcript "$guest" --transcript "$work/other.jsonl" \
+	--transcript "$work/third.jsonl" -o "$work/none.json"
+[ "$code" -eq 3 ] && [ "$(wc -l <"$work/err")" -eq 6 ]
+judge several_conflicts_are_a_line_each "exit $code"
+says err 'the sources disagree in 5 points; say with --prefer' conflicts_are_counted
+# Each of the three addresses is not the two others', and one has other pairs.
+for pair in cc.*dd cc.*ee dd.*ee; do
+	says err "mac.address: conflict: .*$pair" "every_conflict_is_said_$pair"
+done
+says err 'mq: conflict: 4 from .*guest.*, 2 from .*third' conflicts_are_named_by_item
+says err 'mq: conflict: 4 from .*other.*, 2 from .*third' conflicts_of_any_two_are_said
+[ ! -e "$work/none.json" ]
+judge nothing_is_written_then
+run save --json --transcript "$guest" --transcript "$work/other.jsonl" \
+	--transcript "$work/third.jsonl"
+holds conflicts_are_in_the_object 'j["exit"] == 3 and len(j["conflicts"]) == 5 and
+	all(": conflict: " in line for line in j["conflicts"])'
+# What is preferred decides between the others, too, wherever it stands.
+exits 0 the_last_one_decides save --transcript "$guest" \
+	--transcript "$work/other.jsonl" --transcript "$work/third.jsonl" \
+	--prefer "transcript:$work/third.jsonl" -o "$work/state.json"
+holds the_last_ones_values_stand 'j["mac"]["address"] == "52:54:00:aa:bb:ee" and
+	j["mq"]["queue_pairs"] == 2' "$work/state.json"
+says err 'mac.address: overridden: .*:dd" from .*other.jsonl, by .*:ee" from .*third' \
+	what_is_overridden_is_said
+says err 'mq: overridden: 4 from .*guest.jsonl, by 2 from .*third' \
+	all_that_is_overridden_is_said
+exits 0 quiet_says_nothing_of_it save -q --transcript "$guest" \
+	--transcript "$work/other.jsonl" --prefer transcript -o "$work/state.json"
+[ ! -s "$work/err" ]
+judge quiet_is_quiet
 exits 0 conflict_is_decided save --transcript "$guest" \
 	--transcript "$work/other.jsonl" \
 	--prefer "transcript:$work/other.jsonl" -o "$work/state.json"
