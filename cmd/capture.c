@@ -5,35 +5,24 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* "PLACE[,KEY=NIC]", taken apart. */
-struct place {
-	char *path;	 /* freed by place_free() */
-	const char *nic; /* borrowed from the source's name, or NULL */
-};
-
-/* The last of its kind: a path may hold commas too. */
-static const char *find_nic(const char *name, const char *key)
+/* The last of its kind. */
+static const char *find_nic(const char *word, const char *key)
 {
 	const char *found = NULL;
 
-	for (const char *hit = name; (hit = strstr(hit, key)); hit++)
+	for (const char *hit = word; (hit = strstr(hit, key)); hit++)
 		found = hit;
 	return found;
 }
 
-static int place_parse(struct cli *cli, const char *name, const char *key,
-		       struct place *out)
+int nic_word_split(struct cli *cli, const char *word, const char *key,
+		   struct nic_word *out)
 {
-	const char *at = find_nic(name, key);
+	const char *at = find_nic(word, key);
 
 	out->nic = at ? at + strlen(key) : NULL;
-	out->path = at ? strndup(name, (size_t)(at - name)) : strdup(name);
+	out->path = at ? strndup(word, (size_t)(at - word)) : strdup(word);
 	return out->path ? 0 : fail_memory(cli);
-}
-
-static void place_free(struct place *place)
-{
-	free(place->path);
 }
 
 int capture_check(struct cli *cli, const char *name)
@@ -65,51 +54,50 @@ static int fail_capture(struct cli *cli, const char *path, const char *key)
 /* ------------------------------------------------------- Cloud Hypervisor */
 
 /* The folder of a snapshot holds the state beside guest memory. */
-static int enter_folder(struct cli *cli, struct place *place)
+static int enter_folder(struct cli *cli, struct nic_word *word)
 {
 	struct stat st;
 	char *path;
 
-	if (!strcmp(place->path, "-") || stat(place->path, &st) < 0 ||
+	if (!strcmp(word->path, "-") || stat(word->path, &st) < 0 ||
 	    !S_ISDIR(st.st_mode))
 		return 0;
-	if (asprintf(&path, "%s/state.json", place->path) < 0)
+	if (asprintf(&path, "%s/state.json", word->path) < 0)
 		return fail_memory(cli);
-	free(place->path);
-	place->path = path;
+	free(word->path);
+	word->path = path;
 	return 0;
 }
 
-static int read_snapshot(struct cli *cli, const struct place *place,
+static int read_snapshot(struct cli *cli, const struct nic_word *word,
 			 struct vdpr_state **out)
 {
 	struct vdpr_capture_opts opts = VDPR_INIT(struct vdpr_capture_opts);
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
-	int code =
-		input_read(cli, place->path, INPUT_SNAPSHOT_MAX, &text, &len);
+	int code = input_read(cli, word->path, INPUT_SNAPSHOT_MAX, &text, &len);
 
-	opts.nic = place->nic;
+	opts.nic = word->nic;
 	if (code)
 		return code;
 	if (vdpr_capture_ch_snapshot(cli->ctx, text, len, &opts, out) < 0)
-		return fail_capture(cli, place->path, ",id=");
+		return fail_capture(cli, word->path, ",id=");
 	return 0;
 }
 
 int capture_ch(struct cli *cli, const char *name, struct vdpr_state **out)
 {
-	struct place place;
-	int code = place_parse(cli, name, ",id=", &place);
+	struct nic_word word;
+	int code = nic_word_split(cli, name, ",id=", &word);
 
 	cli->stage = "read";
 	if (!code)
-		code = enter_folder(cli, &place);
+		code = enter_folder(cli, &word);
 	if (!code)
-		code = read_snapshot(cli, &place, out);
+		code = read_snapshot(cli, &word, out);
 	if (!code)
 		code = input_origin(cli, *out, "ch-snapshot", name);
-	place_free(&place);
+	free(word.path);
 	return code;
 }
 
@@ -118,20 +106,20 @@ int capture_ch(struct cli *cli, const char *name, struct vdpr_state **out)
 int capture_qmp(struct cli *cli, const char *name, struct vdpr_state **out)
 {
 	struct vdpr_capture_opts opts = VDPR_INIT(struct vdpr_capture_opts);
-	struct place place;
-	int code = place_parse(cli, name, ",nic=", &place);
+	struct nic_word word;
+	int code = nic_word_split(cli, name, ",nic=", &word);
 
 	cli->stage = "monitor";
 	if (code)
 		return code;
-	opts.nic = place.nic;
+	opts.nic = word.nic;
 	opts.deadline = cli->deadline;
 	opts.flags = cli->all_vlans_unknown ? VDPR_CAPTURE_ALL_VLANS_UNKNOWN
 					    : 0;
-	if (vdpr_capture_qmp(cli->ctx, place.path, &opts, out) < 0)
+	if (vdpr_capture_qmp(cli->ctx, word.path, &opts, out) < 0)
 		code = fail_capture(cli, NULL, ",nic=");
 	else
 		code = input_origin(cli, *out, "qmp", name);
-	place_free(&place);
+	free(word.path);
 	return code;
 }

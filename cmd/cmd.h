@@ -232,6 +232,17 @@ int input_origin(struct cli *cli, struct vdpr_state *state, const char *kind,
  * snapshot's folder. Return: 0 or an exit code. */
 int capture_ch(struct cli *cli, const char *name, struct vdpr_state **out);
 
+/* "PATH[,KEY=NIC]", taken apart. */
+struct nic_word {
+	char *path;	 /* freed by the caller */
+	const char *nic; /* in the word, or NULL */
+};
+
+/* @key: with its comma, ",nic="; the last one counts, for a path may hold it, too.
+ * Return: 0 or an exit code. */
+int nic_word_split(struct cli *cli, const char *word, const char *key,
+		   struct nic_word *out);
+
 /* A NIC of a running QEMU: "SOCKET[,nic=ID]". Return: 0 or an exit code. */
 int capture_qmp(struct cli *cli, const char *name, struct vdpr_state **out);
 

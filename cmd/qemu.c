@@ -14,30 +14,13 @@ static void streamp(struct vdpr_qemu_stream **p)
 	vdpr_qemu_stream_free(*p);
 }
 
-/* "FILE[,nic=ID]" taken apart. */
-struct word {
-	char *path;
-	const char *nic; /* in @word, or NULL */
-};
-
-/* A path may have commas: only the last ",nic=" counts. */
-static int split(struct cli *cli, const char *word, struct word *out)
-{
-	static const char mark[] = ",nic=";
-	const char *at = NULL, *next = word;
-
-	while ((next = strstr(next, mark)))
-		at = next++;
-	out->nic = at ? at + sizeof(mark) - 1 : NULL;
-	out->path = at ? strndup(word, (size_t)(at - word)) : strdup(word);
-	return out->path ? 0 : fail_memory(cli);
-}
+#define NIC_KEY ",nic="
 
 int qemu_check_stream(struct cli *cli, const char *word)
 {
 	_cleanup_free_ char *path = NULL;
-	struct word parts;
-	int code = split(cli, word, &parts);
+	struct nic_word parts;
+	int code = nic_word_split(cli, word, NIC_KEY, &parts);
 
 	path = parts.path;
 	if (code)
@@ -71,7 +54,7 @@ static int read_stream(struct cli *cli, const char *path,
 	return rc < 0 ? input_fail(cli, path) : 0;
 }
 
-static int make_state(struct cli *cli, const struct word *word,
+static int make_state(struct cli *cli, const struct nic_word *word,
 		      struct vdpr_state **out)
 {
 	_cleanup_stream_ struct vdpr_qemu_stream *stream = NULL;
@@ -91,8 +74,8 @@ static int make_state(struct cli *cli, const struct word *word,
 int qemu_stream_state(struct cli *cli, const char *word,
 		      struct vdpr_state **out)
 {
-	struct word parts;
-	int code = split(cli, word, &parts);
+	struct nic_word parts;
+	int code = nic_word_split(cli, word, NIC_KEY, &parts);
 
 	if (!code)
 		code = make_state(cli, &parts, out);

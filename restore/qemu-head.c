@@ -154,24 +154,20 @@ static int read_page_bits(struct vdpr_in *in, struct vdpr_qemu_head *head)
 static int read_capability(struct vdpr_in *in, struct vdpr_qemu_head *head)
 {
 	const uint8_t *p;
-	int err = vdpr_in_need(in, 1, &p);
 	size_t n;
+	int err = vdpr_in_counted(in, &p, &n);
 
 	if (err)
 		return err;
-	n = p[0];
-	err = vdpr_in_need(in, 1 + n, &p);
-	if (err)
-		return err;
-	if (n == 15 && !memcmp(p + 1, "x-ignore-shared", n))
+	if (n == 15 && !memcmp(p, "x-ignore-shared", n))
 		head->ignore_shared = true;
-	else if (n == 10 && !memcmp(p + 1, "mapped-ram", n))
+	else if (n == 10 && !memcmp(p, "mapped-ram", n))
 		head->mapped_ram = true;
 	else
 		return vdpr_in_bad(in, in->at,
 				   "migration capability \"%.*s\" is not known",
-				   is_printable(p + 1, n) ? (int)n : 0,
-				   (const char *)p + 1);
+				   is_printable(p, n) ? (int)n : 0,
+				   (const char *)p);
 	vdpr_in_take(in, 1 + n);
 	return 0;
 }

@@ -123,6 +123,18 @@ int vdpr_in_need(struct vdpr_in *in, size_t len, const uint8_t **p)
 	return n < len ? vdpr_in_short(in, in->at + n) : 0;
 }
 
+int vdpr_in_counted(struct vdpr_in *in, const uint8_t **p, size_t *len)
+{
+	int err = vdpr_in_need(in, 1, p);
+
+	if (err)
+		return err;
+	*len = **p;
+	err = vdpr_in_need(in, 1 + *len, p);
+	++*p;
+	return err;
+}
+
 /* Beyond what is read already, where the source can seek. */
 static int skip_unread(struct vdpr_in *in, uint64_t len)
 {

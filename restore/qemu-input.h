@@ -37,6 +37,10 @@ size_t vdpr_in_peek(struct vdpr_in *in, size_t len, const uint8_t **p);
 /* The same, but fewer are an error. Return: 0 or an errno that has been told. */
 int vdpr_in_need(struct vdpr_in *in, size_t len, const uint8_t **p);
 
+/* A text with its length in a byte before it: @p is the text, of @len bytes, which
+ * vdpr_in_take(in, 1 + @len) goes on behind. Return: as vdpr_in_need(). */
+int vdpr_in_counted(struct vdpr_in *in, const uint8_t **p, size_t *len);
+
 /* Goes on behind bytes that vdpr_in_peek() has shown. */
 static inline void vdpr_in_take(struct vdpr_in *in, size_t len)
 {

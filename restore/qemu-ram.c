@@ -50,18 +50,14 @@ static int read_be64(struct vdpr_in *in, uint64_t *out)
 static int read_name(struct vdpr_in *in, uint8_t *len, char name[256])
 {
 	const uint8_t *p;
-	int err = vdpr_in_need(in, 1, &p);
 	size_t n;
+	int err = vdpr_in_counted(in, &p, &n);
 
 	if (err)
 		return err;
-	n = p[0];
 	if (!n)
 		return vdpr_in_bad(in, in->at, "a block of memory has no name");
-	err = vdpr_in_need(in, 1 + n, &p);
-	if (err)
-		return err;
-	memcpy(name, p + 1, n);
+	memcpy(name, p, n);
 	name[n] = '\0';
 	*len = (uint8_t)n;
 	vdpr_in_take(in, 1 + n);
