@@ -117,6 +117,20 @@ as ethtool "$typical" && sh -n "$work/words"
 judge shell_accepts_the_script
 one vlans_are_interfaces ethtool \
 	'seq 100 199\); do ip link add link' "$data/example.json"
+# A table of all ids is what some QEMUs begin with, and nobody wants 4094 interfaces.
+"$PYTHON" - "$data/example.json" >"$work/all-vlans.json" <<'END'
+import json, sys
+state = json.load(open(sys.argv[1]))
+state["vlan"]["ids"] = ["0-4095"]
+print(json.dumps(state))
+END
+as ethtool "$work/all-vlans.json"
+sh -n "$work/words" && ! grep -v '^#' "$work/words" | grep -q vlan
+judge all_vlans_are_no_4094_interfaces
+grep -q '^# for id in $(seq 1 4094); do ip link add link' "$work/words"
+judge all_vlans_stand_there_as_a_comment
+says err 'not said: vlan: all ids: a comment in the script: 4094 VLAN interfaces' \
+	all_vlans_are_said
 one pairs_are_set ethtool 'ethtool -L "\$IFACE" combined 4' "$typical"
 [ "$(sed -n '/ethtool -[LX]/s/ "\$IFACE".*//p' "$work/words" | tr '\n' ' ')" = \
 	'ethtool -L ethtool -X ' ]
