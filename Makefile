@@ -15,6 +15,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(DATADIR)/man
+DOCDIR ?= $(DATADIR)/doc/vdpa-restore
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 PKG_CONFIG ?= pkg-config
 CFLAGS ?= -O2 -g
@@ -89,7 +90,7 @@ map := restore/libvdpa-restore.map
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(cli) $(static_lib) $(shared_link) $(B)/vdpa-restore.pc
+all: $(cli) $(static_lib) $(shared_link) $(B)/vdpa-restore.pc examples
 
 $(B)/%.o: %.c
 	$(say) CC $<
@@ -120,6 +121,19 @@ $(cli): $(cmd_obj) $(nl_obj) $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(cmd_obj) $(nl_obj) $(static_lib) \
 		$(cjson_libs) $(nl_libs)
+
+# A small VMM, with what a user of the package has: the header, the shared library.
+example := $(B)/examples/vmm/vmm
+example_src := $(sort $(wildcard examples/vmm/*.c))
+example_obj := $(example_src:%.c=$(B)/%.o)
+$(example_obj): ALL_CPPFLAGS += -Iinclude
+$(example): $(example_obj) $(shared_link)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(example_obj) -L$(B) -lvdpa-restore \
+		-Wl,-rpath,'$$ORIGIN/../..'
+
+.PHONY: examples
+examples: $(example)
 
 # The same objects on the shared library: a private symbol used by cmd/ fails here.
 $(cli_shared): $(cmd_obj) $(nl_obj) $(shared_link)
@@ -201,6 +215,7 @@ man8 := docs/vdpa-restore.8
 man5 := docs/vdpa-restore-state.5 docs/vdpa-restore-transcript.5
 man3 := docs/vdpa-restore.3
 man7 := docs/vdpa-restore-library.7
+example_files := $(addprefix examples/vmm/,README.md vmm.c guest.c shared.h)
 
 .PHONY: install
 install: all
@@ -209,6 +224,7 @@ install: all
 		'$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(MANDIR)/man5' \
 		'$(DESTDIR)$(MANDIR)/man3' '$(DESTDIR)$(MANDIR)/man7' \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore' \
+		'$(DESTDIR)$(DOCDIR)/examples/vmm' \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions' \
 		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d'
@@ -223,6 +239,7 @@ install: all
 	install -m 644 $(man3) '$(DESTDIR)$(MANDIR)/man3/'
 	install -m 644 $(man7) '$(DESTDIR)$(MANDIR)/man7/'
 	install -m 644 docs/state.schema.json '$(DESTDIR)$(DATADIR)/vdpa-restore/'
+	install -m 644 $(example_files) '$(DESTDIR)$(DOCDIR)/examples/vmm/'
 	install -m 644 completions/vdpa-restore.bash \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore'
 	install -m 644 completions/_vdpa-restore \
@@ -243,10 +260,13 @@ uninstall:
 		'$(DESTDIR)$(MANDIR)/man3/$(notdir $(man3))' \
 		'$(DESTDIR)$(MANDIR)/man7/$(notdir $(man7))' \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore/state.schema.json' \
+		$(foreach file,$(example_files),'$(DESTDIR)$(DOCDIR)/$(file)') \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions/_vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/vdpa-restore.fish'
-	-rmdir '$(DESTDIR)$(DATADIR)/vdpa-restore' 2>/dev/null
+	-rmdir '$(DESTDIR)$(DATADIR)/vdpa-restore' \
+		'$(DESTDIR)$(DOCDIR)/examples/vmm' '$(DESTDIR)$(DOCDIR)/examples' \
+		'$(DESTDIR)$(DOCDIR)' 2>/dev/null
 
 # -------------------------------------------------------------------- tests
 
@@ -340,7 +360,7 @@ include tests/fuzz/fuzz.mk
 
 # --------------------------------------------------------------------- lint
 
-c_files = $(wildcard cmd/*.[ch] restore/*.[ch] netlink/*.[ch] include/*.h \
+c_files = $(wildcard cmd/*.[ch] restore/*.[ch] netlink/*.[ch] include/*.h examples/*/*.[ch] \
 	tests/*.[ch] tests/*/*.[ch])
 sh_files = $(shell grep -lE '^\#!(/usr)?/bin/(env )?(ba)?sh' .ci/run tests/*.sh \
 	tests/*/* 2>/dev/null)
@@ -357,23 +377,25 @@ format-check:
 	$(say) FORMAT 'all C files'
 	$(Q)clang-format --dry-run --Werror $(c_files)
 
-tidy_src = $(lib_src) $(cmd_src) $(nl_src)
+tidy_src = $(lib_src) $(cmd_src) $(nl_src) $(example_src)
 .PHONY: tidy
 tidy: $(tidy_src:%=tidy-%)
 .PHONY: $(tidy_src:%=tidy-%)
 $(tidy_src:%=tidy-%): tidy-%:
 	$(say) TIDY $*
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $* -- -std=gnu11 \
-		$(ALL_CPPFLAGS) $(if $(filter netlink/%,$*),$(nl_cflags)) 2>&1 | \
+		$(ALL_CPPFLAGS) $(if $(filter netlink/%,$*),$(nl_cflags)) \
+		$(if $(filter examples/%,$*),-Iinclude) 2>&1 | \
 		sed '/warnings generated/d'; \
 		exit $${PIPESTATUS[0]}
 
 .PHONY: cppcheck
 cppcheck:
-	$(say) CPPCHECK 'cmd restore netlink'
+	$(say) CPPCHECK 'cmd restore netlink examples'
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,style,performance,portability \
 		--inline-suppr --error-exitcode=1 --suppressions-list=.cppcheck \
-		-j2 -I. -D_GNU_SOURCE -DVDPR_VERSION='"0"' cmd restore netlink
+		-j2 -I. -Iinclude -D_GNU_SOURCE -DVDPR_VERSION='"0"' \
+		cmd restore netlink examples
 
 .PHONY: shellcheck
 shellcheck:
@@ -394,6 +416,7 @@ format:
 .PHONY: help
 help:
 	@echo 'all          the tool and the library (default)'
+	@echo 'examples     a small VMM with the library inside (part of all)'
 	@echo 'demo         install what it needs, build, show a restore'
 	@echo 'check        install what it needs, build, run all tests'
 	@echo '             LAB=auto|require|no: tests on real kernel devices'
@@ -413,4 +436,4 @@ help:
 clean:
 	rm -rf build
 
--include $(test_prog:=.d) $(shadow).d $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(example_obj:.o=.d) $(test_prog:=.d) $(shadow).d $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

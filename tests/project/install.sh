@@ -63,6 +63,25 @@ build_cxx() {
 		$(pc --cflags) tests/consumer/consumer.c
 }
 
+# As it is installed, with nothing but what is installed.
+build_example() {
+	# shellcheck disable=SC2046 # flags are words
+	"$CC" -D_GNU_SOURCE -Wall -Wextra -Werror -o "$root/vmm" \
+		"$root"/dest/usr/share/doc/vdpa-restore/examples/vmm/*.c \
+		$(pc --cflags --libs)
+}
+
+run_example() {
+	printf 'guest control 2 0 5 0\nquiesce %s\nunquiesce\n' "$root/state" |
+		LD_LIBRARY_PATH="$root/dest/usr/lib" "$root/vmm" sim \
+			"$root/socket" >"$root/said"
+	local code=$?
+	cat "$root/said"
+	[ $code -eq 0 ] && grep -q '^guest: control 2 0 5 0: ok$' "$root/said" &&
+		grep -q '^vmm: back: resumed$' "$root/said" &&
+		tr -d ' \n' <"$root/state" | grep -q '"ids":\[5\]'
+}
+
 run_shared() {
 	LD_LIBRARY_PATH="$root/dest/usr/lib" "$root/shared" tests/data/typical.json
 }
@@ -94,5 +113,7 @@ if command -v rustc >/dev/null; then
 else
 	skip 'a Rust program without crates' 'rustc is not on this machine'
 fi
+check 'the example VMM builds from the package' build_example
+check 'and its guest is relayed, stopped and brought back' run_example
 check 'uninstall leaves nothing behind' nothing_left
 echo "1..$n"

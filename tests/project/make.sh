@@ -4,7 +4,7 @@ set -u
 # shellcheck source=tests/project/lib.sh
 . "$(dirname "$0")/lib.sh"
 # A copy, so that touching files here disturbs nobody.
-cp -r Makefile cmd restore netlink include completions docs "$root/"
+cp -r Makefile cmd restore netlink include completions docs examples "$root/"
 mkdir -p "$root/tests/fuzz"
 cp tests/fuzz/fuzz.mk "$root/tests/fuzz/"
 
