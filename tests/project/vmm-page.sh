@@ -17,6 +17,24 @@ in_c() {
 			-Iinclude -fsyntax-only "$root/page.c"
 }
 
+# On the simulator: boots, gives commands, is stopped, comes back, moves on.
+runs() {
+	local sanitizers=${build##*/san-}
+	[ "$sanitizers" != "$build" ] || sanitizers=
+	# shellcheck disable=SC2046 # flags are words
+	"${CC:-gcc}" -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Wshadow -Werror \
+		${sanitizers:+-fsanitize="${sanitizers//-/,}"} -Iinclude -I"$root" \
+		-o "$root/page" tests/project/vmm-page.c "$build/libvdpa-restore.a" \
+		$(pkg-config --cflags --libs libcjson) -pthread &&
+		"$root/page" >"$root/state.json" && cat "$root/state.json" &&
+		python3 - "$root/state.json" <<'END'
+import json, sys
+state = json.load(open(sys.argv[1]))
+sys.exit(state["vlan"]["ids"] != ["42-44"] or state["unknown"] != [] or
+         [(ring["index"], ring["base"]) for ring in state["vrings"]] != [(8, 3)])
+END
+}
+
 in_rust() {
 	block rust >"$root/page.rs" && [ -s "$root/page.rs" ] &&
 		rustc --edition 2021 -D warnings --crate-type lib --emit metadata \
@@ -62,6 +80,7 @@ names_the_requests() {
 }
 
 check 'its C compiles against the header' in_c
+check 'and takes a guest through boot, failed migration and migration' runs
 if command -v rustc >/dev/null; then
 	check 'its Rust compiles' in_rust
 else
