@@ -144,6 +144,15 @@ static void move(struct machine *from, struct machine *m, const char *text)
 	need(steps(m) == VDPR_STEP_DONE);
 }
 
+/* A ring that began elsewhere would have old commands carried out again. */
+static void relayed_are(struct machine *m, uint64_t commands)
+{
+	struct vdpr_shadow_counts counts = VDPR_INIT(struct vdpr_shadow_counts);
+
+	vdpr_shadow_count(m->nic.shadow, &counts);
+	need(counts.forwarded == commands && counts.answered == commands);
+}
+
 int main(void)
 {
 	/* CTRL_VQ, CTRL_VLAN, MQ, VERSION_1 */
@@ -160,12 +169,14 @@ int main(void)
 	need(!nic_go_on(&m->nic));
 	free(text);
 	guest_adds_vlan(m, 43);
+	relayed_are(m, 2);
 	need(!nic_stop(&m->nic, &text));
 	make(&destination);
 	m = &destination;
 	move(&source, m, text);
 	free(text);
 	guest_adds_vlan(m, 44);
+	relayed_are(m, 1);
 	need(!nic_stop(&m->nic, &text));
 	fputs(text, stdout);
 	free(text);
