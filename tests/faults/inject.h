@@ -8,6 +8,7 @@
 struct inject_result {
 	size_t calls;	  /* calls of one whole restore */
 	size_t injected;  /* restores with a failing call */
+	size_t missed;	  /* the call was not made this time */
 	size_t tolerated; /* of those, ones that rightly went on */
 	size_t cancelled; /* restores that were cancelled before some call */
 	size_t wrong;	  /* outcomes, leaks among them */

@@ -455,7 +455,9 @@ class Machine:
             if self.share:
                 lines.append("mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 share /host/mnt || fail share")
         lines.append("cd /")
-        lines.append("exec /sbin/agent /dev/vport*p1" + (" /host" if self.root == "9p" else ""))
+        # The device tells of its port when it gets round to it.
+        lines.append("for i in $(seq 300); do set -- /dev/vport*p1; [ -e $1 ] && break; sleep .1; done")
+        lines.append("exec /sbin/agent $1" + (" /host" if self.root == "9p" else ""))
         return "\n".join(lines) + "\n"
 
     def _initramfs(self):

@@ -145,7 +145,7 @@ class Check:
         self.vm.qmp.execute("migrate-set-parameters", max_bandwidth=1 << 20, downtime_limit=1)
         self.vm.qmp.execute("migrate", uri="exec:cat >/dev/null")
         status = self.vm.qmp.execute("query-migrate")["status"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 40
         while status != "active" and time.monotonic() < deadline:
             time.sleep(0.05)
             status = self.vm.qmp.execute("query-migrate")["status"]
@@ -159,6 +159,8 @@ class Check:
             equal(self.vm.qmp.execute("query-status")["running"], True, "the machine")
         finally:
             self.vm.qmp.execute("migrate_cancel")
+            while self.vm.qmp.execute("query-migrate")["status"] == "cancelling" and time.monotonic() < deadline:
+                time.sleep(0.05)
 
     def test_a_stopped_machine_has_ring_bases(self):
         self.vm.qmp.execute("stop")
