@@ -190,7 +190,7 @@ static void judge_cancel(struct one *one)
 {
 	one->result->cancelled++;
 	/* A device that runs and is verified stays as it is. */
-	if (!one->ret && one->cancel_at + VERIFY_CALLS > one->result->calls)
+	if (!one->ret && one->cancel_at + VERIFY_CALLS > one->calls)
 		return;
 	if (!one->ret)
 		wrong(one, "the restore went on");
