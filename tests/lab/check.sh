@@ -40,6 +40,7 @@ for kernel in ${KERNELS:-6.12 6.1}; do
 	LAB_KERNEL=$kernel timeout 300 tests/lab/borrow.py || status=1
 	LAB_KERNEL=$kernel timeout 300 tests/lab/traffic.py || status=1
 	LAB_KERNEL=$kernel timeout 300 tests/lab/shadow.py || status=1
+	LAB_KERNEL=$kernel timeout 300 tests/lab/example.py || status=1
 done
 echo "# QEMU's streams"
 timeout 900 tests/lab/streams.py || status=1

@@ -2,10 +2,10 @@
 /* Runs in the lab: a VMM and a toy guest, whose control queue is shadowed. */
 
 /*
- *   shadow [--pairs N] DEVICE STATE
+ *   shadow [--pairs N] [--control SOCKET] DEVICE STATE
  *
- * One loop for everything: the receive queues, the shadow and the words on
- * stdin, each of which is answered by one line on stdout.
+ * One loop for everything: the receive queues, the shadow, the control socket and
+ * the words on stdin, each of which is answered by one line on stdout.
  *
  *   go N                    restore STATE; frames below N were sent before
  *   guest CLASS COMMAND IN HEX
@@ -45,6 +45,7 @@ static struct {
 	struct vdpr_ctx *ctx;
 	struct vdpr_dev *handle;
 	struct vdpr_shadow *shadow;
+	struct vdpr_control *control; /* NULL: none */
 	struct vdpr_state *state;
 	uint32_t pairs;
 	struct rss_model rss;
@@ -95,7 +96,7 @@ static void say_state(struct vdpr_state *state)
 
 static void look_around(int msec)
 {
-	struct pollfd fds[PAIRS + 1];
+	struct pollfd fds[PAIRS + 2];
 	unsigned int events = 0;
 	uint64_t count;
 	int ret;
@@ -103,7 +104,12 @@ static void look_around(int msec)
 	fds[0] = (struct pollfd){ vdpr_shadow_fd(vmm.shadow), POLLIN, 0 };
 	for (int i = 0; i < PAIRS; i++)
 		fds[1 + i] = (struct pollfd){ dev.ring[2 * i].call, POLLIN, 0 };
-	need(poll(fds, PAIRS + 1, msec) >= 0 || errno == EINTR, "poll");
+	fds[PAIRS + 1] = (struct pollfd){
+		vmm.control ? vdpr_control_fd(vmm.control) : -1, POLLIN, 0
+	};
+	need(poll(fds, PAIRS + 2, msec) >= 0 || errno == EINTR, "poll");
+	if (fds[PAIRS + 1].revents)
+		library(vmm.ctx, vdpr_control_process(vmm.ctx, vmm.control));
 	if (fds[0].revents) {
 		ret = vdpr_shadow_process(vmm.ctx, vmm.shadow, &events);
 		need(!ret || ret == -EPROTO, vdpr_ctx_error(vmm.ctx));
@@ -444,11 +450,21 @@ static void serve(void)
 	}
 }
 
+static void open_control(const char *path)
+{
+	struct vdpr_control_ops ops = VDPR_INIT(struct vdpr_control_ops);
+
+	ops.name = "vp0";
+	ops.shadow = vmm.shadow;
+	library(vmm.ctx,
+		vdpr_control_new(vmm.ctx, path, &ops, NULL, &vmm.control));
+}
+
 int main(int argc, char **argv)
 {
 	struct vdpr_dev_fd_opts given = VDPR_INIT(struct vdpr_dev_fd_opts);
 	struct vdpr_shadow_opts opts = VDPR_INIT(struct vdpr_shadow_opts);
-	const char *text;
+	const char *text, *control = NULL;
 	struct vdpr_features features;
 	int arg = 1;
 
@@ -456,8 +472,13 @@ int main(int argc, char **argv)
 		vmm.pairs = (uint32_t)strtoul(argv[arg + 1], NULL, 10);
 		arg += 2;
 	}
+	if (arg + 1 < argc && !strcmp(argv[arg], "--control")) {
+		control = argv[arg + 1];
+		arg += 2;
+	}
 	if (argc - arg != 2 || !vmm.pairs || vmm.pairs > PAIRS) {
-		fprintf(stderr, "usage: shadow [--pairs N] DEVICE STATE\n");
+		fprintf(stderr, "usage: shadow [--pairs N] [--control SOCKET] "
+				"DEVICE STATE\n");
 		return 2;
 	}
 	text = read_file(argv[arg + 1]);
@@ -476,8 +497,11 @@ int main(int argc, char **argv)
 	opts.translate = translate;
 	library(vmm.ctx,
 		vdpr_shadow_new(vmm.ctx, vmm.handle, &opts, &vmm.shadow));
+	if (control)
+		open_control(control);
 	say("ready");
 	serve();
+	vdpr_control_free(vmm.control);
 	vdpr_shadow_free(vmm.shadow);
 	vdpr_dev_close(vmm.handle);
 	close(dev.fd);

@@ -22,6 +22,8 @@ KERNEL = traffic.KERNEL
 NEGOTIATED = traffic.NEGOTIATED | 1 << 16 | 1 << 19 | 1 << 20 | 1 << 21
 SIM_NEGOTIATED = 0x300820020  # what Linux 6.1's has, too
 FRAMES = 3000  # received at least between two looks
+SOCKET = "/tmp/shadow.sock"
+SAVES = 5  # through the socket, a command before each
 HASH_TYPES = {"ipv4": 1, "tcpv4": 2, "udpv4": 4}
 
 
@@ -114,7 +116,7 @@ class Test:
     def __init__(self, vm, tap, r, packed):
         self.vm, self.tap, self.r, self.packed = vm, tap, r, packed
         self.want = state(r, 128, packed)
-        self.shadow = Shadow(vm, vm.device("vp0"), json.dumps(self.want))
+        self.shadow = Shadow(vm, vm.device("vp0"), json.dumps(self.want), "--control", SOCKET)
 
     def check(self, good, name, note=None):
         self.tap.check(good, "shadow, %s: %s" % ("packed" if self.packed else "split", name))
@@ -153,6 +155,44 @@ class Test:
                    or have[0][::-1] == [0, 42] and have[1:] == (["33:33:00:00:00:01", "33:33:ff:00:00:02"],
                                                                ["52:54:00:00:07:01"], "all", True),
                    "query-rx-filter shows them", have)
+
+    def tool(self, *words):
+        return self.vm.run(["vdpa-restore", *words], timeout=60)
+
+    def socket(self):
+        """The tool, in another process, while frames arrive and the guest goes on talking."""
+        before = self.shadow.ask("report")
+        wrong, saved = [], None
+        for number in range(SAVES):
+            acks = (self.shadow.guest(2, 0, struct.pack("<H", 200 + number)),
+                    self.shadow.guest(0, 1, bytes([number % 2])))
+            code, out, err = self.tool("save", "--control", SOCKET)
+            told = self.vm.outside.device_state("vp0")
+            if code or acks != ("00", "00"):
+                wrong.append((acks, code, err))
+                continue
+            saved = json.loads(out)
+            if differences(saved, told) or 200 + number not in told["vlan"]:
+                wrong.append((differences(saved, told), told["vlan"]))
+        after = self.shadow.ask("report")
+        self.check(not wrong and saved["rss"] and saved["origin"]["rss"] == "control:" + SOCKET,
+                   "saved through the socket while frames arrive: what the card holds, %d times" % SAVES, wrong)
+        self.check(after["strays"] == 0 and all(new > old for new, old in zip(after["per_queue"], before["per_queue"])),
+                   "socket: every queue goes on receiving, no frame in a wrong one", (before, after))
+        if wrong:
+            return
+        self.vm.put("/tmp/saved.json", json.dumps(saved))
+        code, out, err = self.tool("show", "--json", "control:" + SOCKET)
+        self.check(code == 0 and not differences(json.loads(out), self.vm.outside.device_state("vp0")),
+                   "socket: show control: tells the same", err)
+        code, out, err = self.tool("verify", "/tmp/saved.json", "control:" + SOCKET)
+        self.check(code == 0, "socket: verify control: finds it the same", (code, out, err))
+        self.shadow.guest(2, 1, struct.pack("<H", 200))
+        code, out, err = self.tool("verify", "--json", "/tmp/saved.json", "control:" + SOCKET)
+        differs = [one["section"] for one in json.loads(out)["sections"] if one["result"] == "differs"]
+        self.check((code, differs) == (3, ["vlan"]), "socket: and after one more command different", (code, differs, err))
+        code, _, err = self.tool("load", "/tmp/saved.json", "control:" + SOCKET)
+        self.check(code == 4, "socket: a guest that runs is not loaded over", (code, err))
 
     def announce(self):
         self.check(self.shadow.guest(3, 0) == "01", "an ANNOUNCE_ACK out of the blue is the card's to refuse")
@@ -207,6 +247,7 @@ class Test:
         self.commands()
         self.recorded("with traffic")
         self.no_strays("after the guest's commands")
+        self.socket()
         self.announce()
         self.reload("driver reload")
         self.quiesce()
@@ -244,10 +285,11 @@ def main():
     r = random.Random(traffic.SEED)
     flows = [traffic.flow(r) for _ in range(traffic.FLOWS)]
     tap = traffic.Tap()
-    program = os.path.join(traffic.BUILD, "tests/lab/shadow")
-    if not os.path.exists(program):
-        raise lab.LabError("%s is not there: make tests builds it" % program)
-    with lab.boot(nics=[lab.Nic(packed=True)], sims=1, files=[program], limit=600) as vm:
+    programs = [os.path.join(traffic.BUILD, name) for name in ("tests/lab/shadow", "vdpa-restore")]
+    for program in programs:
+        if not os.path.exists(program):
+            raise lab.LabError("%s is not there: make all tests builds it" % program)
+    with lab.boot(nics=[lab.Nic(packed=True)], sims=1, files=programs, limit=600) as vm:
         traffic.refuse_ebpf(vm)
         print("# booted in %.1f s" % vm.boot_seconds, flush=True)
         subprocess.run(["ip", "link", "set", vm.nic("vp0").tap, "up"], check=True, timeout=10)
