@@ -1421,7 +1421,8 @@ struct vdpr_control;
 /*
  * What the process does for a request, each in the thread that called
  * vdpr_control_process() (or in the library's own, VDPR_CONTROL_THREAD). Given
- * @ctx is for the library's functions; its message becomes the answer's. They may
+ * @ctx is the socket's, for the library's functions; its message becomes the
+ * answer's, and where it has none, the errno's own. They may
  * call vdpr_control_loaded(), and no other function of the same socket.
  */
 struct vdpr_control_ops {
@@ -1493,7 +1494,8 @@ VDPR_API int vdpr_control_process(struct vdpr_ctx *ctx,
  * @result: what vdpr_restore_result() returned.
  * @report: borrowed; may be NULL.
  *
- * From any thread. The message of a failure is the report's, else @ctx's.
+ * From any thread. The message of a failure is the report's, else @ctx's, else the
+ * errno's.
  * Return: 0, -ENODATA (no load is under way; its client may be gone, which is no
  * error).
  */

@@ -35,6 +35,14 @@ void vdpr_control_put_failure(struct vdpr_ctx *ctx, struct vdpr_buf *out)
 	vdpr_buf_str(out, "\n");
 }
 
+/* Those who answer for the process need not know of contexts. */
+static void need_message(struct vdpr_ctx *ctx, int err)
+{
+	if (!vdpr_ctx_cause(ctx))
+		vdpr_fail(ctx, vdpr_cause_of(err), err, "control: %s",
+			  strerror(-err));
+}
+
 /* Begins an answer of success; more members follow. */
 static struct vdpr_json_writer begin(struct vdpr_buf *out)
 {
@@ -87,6 +95,7 @@ void vdpr_control_put_report(struct vdpr_ctx *ctx, int result,
 	struct vdpr_json_writer w;
 
 	if (!report && result < 0) {
+		need_message(ctx, result);
 		vdpr_control_put_failure(ctx, out);
 		return;
 	}
@@ -400,6 +409,7 @@ int vdpr_control_answer(struct vdpr_ctx *ctx,
 		ret = run(&job, vdpr_value_root(line, len));
 	if (ret < 0) {
 		out->len = 0;
+		need_message(ctx, ret);
 		vdpr_control_put_failure(ctx, out);
 	}
 	*load = job.load;

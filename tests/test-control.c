@@ -55,6 +55,8 @@ static int on_load(void *data, struct vdpr_ctx *ctx, struct vdpr_state *state)
 {
 	struct world *w = data;
 
+	if (w->load_result == -ENOSPC)
+		return w->load_result; /* no message */
 	if (w->load_result)
 		return vdpr_fail(ctx, VDPR_CAUSE_REFUSED, w->load_result,
 				 "this state is not for us");
@@ -308,6 +310,10 @@ static void load_is_answered_when_the_restore_has_ended(void **state)
 	assert_has(ask(w, line), "{\"exit\":0,\"error\":null}");
 	w->load_result = -ENOTSUP;
 	assert_has(ask(w, line), "this state is not for us");
+	w->load_result = -ENOSPC;
+	assert_has(ask(w, line),
+		   "\"exit\":1,\"error\":{\"stage\":\"control\","
+		   "\"text\":\"control: No space left on device\"");
 	w->waiting = false;
 	assert_has(ask(w, line), "does not wait for a state");
 }
