@@ -259,14 +259,14 @@ static void restore_step(void)
 /* A state is there: the early stages run while the guest is still arriving. */
 static int incoming(struct vdpr_state *state)
 {
-	struct vdpr_features features;
+	struct vdpr_features features = { { 0, 0 } };
 	char line[64];
-	int ret = vdpr_state_features(state, &features);
+	int ret = begin(state);
 
-	if (!ret)
-		ret = begin(state);
 	if (ret)
 		return ret;
+	/* Not known? Then the restore will say so. */
+	(void)vdpr_state_features(state, &features);
 	vmm.waiting = false;
 	vmm.arriving = true;
 	snprintf(line, sizeof(line), "arrive %llx",
@@ -286,6 +286,10 @@ static int write_status(uint8_t status)
 		/* Once this has returned no ring of the guest's is touched. */
 		vdpr_restore_free(vmm.restore);
 		vmm.restore = NULL;
+		if (vmm.loading)
+			vdpr_control_loaded(vmm.ctx, vmm.control, -ECANCELED,
+					    NULL);
+		vmm.arriving = vmm.loading = false;
 		ret = vdpr_shadow_reset(vmm.ctx, vmm.shadow, NULL);
 		show_status(0);
 		return ret;
@@ -294,7 +298,8 @@ static int write_status(uint8_t status)
 		show_status(status);
 		return 0;
 	}
-	ret = driver_ok();
+	/* Once more, in the midst of it? Only a guest that is up to something. */
+	ret = vmm.restore && !vmm.arriving ? 1 : driver_ok();
 	if (ret)
 		show_status(VIRTIO_CONFIG_S_FAILED);
 	return ret;
@@ -352,10 +357,10 @@ static bool is_waiting(void *data)
 
 static int load(void *data, struct vdpr_ctx *ctx, struct vdpr_state *state)
 {
-	int ret = incoming(state);
+	int ret = told(incoming(state));
 
 	(void)data;
-	(void)ctx; /* ours as well: the loop calls from vdpr_control_process() */
+	(void)ctx; /* the socket's; the restore, which goes on, has ours */
 	vmm.loading = !ret;
 	if (ret) /* the library keeps it */
 		vmm.state = NULL;

@@ -70,6 +70,10 @@ ends 3 'RSS' state_that_does_not_fit_ends_it sim:features=-RSS "$socket" \
 	"$data/typical.json"
 ends 3 'ENABLE_AFTER_DRIVER_OK' late_enable_that_is_not_promised_ends_it \
 	sim:enable-after-driver-ok=off "$socket" "$data/typical.json"
+sed 's/"negotiated":"0x1008a0020"/"negotiated":null/' >"$work/null.json" <<END
+$(small_state)
+END
+ends 3 'negotiated' state_without_features_ends_it sim "$socket" "$work/null.json"
 ends 5 'refused MAC_ADDR_SET' refused_command_ends_it sim:refuse=1.1 "$socket" \
 	"$data/typical.json"
 : | timeout 30 "$vmm" --assume sim:enable-after-driver-ok=off "$socket" \
