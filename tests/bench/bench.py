@@ -346,7 +346,7 @@ def restores(folder, names, rounds, verbose):
         case.guest.boot(qemu, kernel, folder)
         files += case.guest.files(folder)
     done = {}
-    with lab.Machine(nics=[case.card for case in cases.values()], sims=0, files=files, memory="2G",
+    with lab.boot(nics=[case.card for case in cases.values()], sims=0, files=files, memory="2G",
                      limit=1500) as vm:
         vm.run("mkdir -p /dev/shm && mount -t tmpfs shm /dev/shm", check=True)
         trace, quiet = Trace(vm), Quiet()

@@ -40,15 +40,7 @@ ip link set dev IF allmulticast on
 
 
 def boot(qemu):
-    """A guest, tried twice: under TCG on a busy host a kernel's boot can fail."""
-    cards = [guest.Card(queues=4, rss=True, hash=True)]
-    try:
-        return guest.Guest(cards, qemu=qemu)
-    except lab.LabError as error:
-        if str(error) == guest.NO_NEWER:
-            raise
-        print("# the machine did not boot, once more: %s" % str(error).splitlines()[0], flush=True)
-        return guest.Guest(cards, qemu=qemu)
+    return lab.boot([guest.Card(queues=4, rss=True, hash=True)], kind=guest.Guest, qemu=qemu)
 
 
 def equal(have, want, what):

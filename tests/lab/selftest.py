@@ -41,7 +41,7 @@ class Lab(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.kernel = os.environ.get("LAB_KERNEL", "6.12")
-        cls.vm = lab.Machine(nics=[lab.Nic(), lab.Nic(packed=True), lab.Nic(driver="virtio-pci")], modules=["8021q"],
+        cls.vm = lab.boot(nics=[lab.Nic(), lab.Nic(packed=True), lab.Nic(driver="virtio-pci")], modules=["8021q"],
                              files=[lab.helper("poke")])
         print("booted in %.1f s" % cls.vm.boot_seconds, flush=True)
 
@@ -186,7 +186,7 @@ class Lab(unittest.TestCase):
         self.assertIn(b"1.1=0", process.out)
 
     def test_two_machines(self):
-        with lab.Machine(nics=[lab.Nic(queues=1, mq=False, rss=False, hash=False, guest_announce=False)], sims=2,
+        with lab.boot(nics=[lab.Nic(queues=1, mq=False, rss=False, hash=False, guest_announce=False)], sims=2,
                          sim_use_va=False) as other:
             if self.kernel != "6.1":  # which knows no use_va
                 self.assertEqual(other.run("cat /sys/module/vdpa_sim/parameters/use_va").out, "N\n")
@@ -202,7 +202,7 @@ class Lab(unittest.TestCase):
         self.assertIn(taps[1] + " ", shown)
 
     def test_host_root(self):
-        with lab.Machine(nics=[lab.Nic()], sims=0, root="9p", memory="1G") as other:
+        with lab.boot(nics=[lab.Nic()], sims=0, root="9p", memory="1G") as other:
             self.assertEqual(other.run("python3 -c 'print(6*7)'").out, "42\n")
             self.assertEqual(other.device("vp0"), "/dev/vhost-vdpa-0")
             self.assertNotEqual(other.run("touch /usr/never").code, 0)

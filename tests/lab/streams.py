@@ -388,8 +388,8 @@ class Run:
 
     def with_guest(self, cards):
         one, self.facts = self.case, []
-        with Guest(cards, qemu=one.qemu, machine=one.machine, options=one.options, kernel=one.kernel, cpus=one.cpus,
-                   boot_timeout=240, limit=900) as vm:
+        with lab.boot(cards, kind=Guest, qemu=one.qemu, machine=one.machine, options=one.options, kernel=one.kernel,
+                      cpus=one.cpus, boot_timeout=240, limit=900) as vm:
             for card, (_, asked) in zip(cards, one.cards):
                 vm.run("set -ex\n" + "\n".join(setup(vm.interface(card), self.random, **asked)), 200, check=True)
             told = [vm.printed(card) for card in cards]
