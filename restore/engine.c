@@ -205,17 +205,30 @@ int vdpr_run_cancelled(struct vdpr_run *run)
 
 /* ---------------------------------------------------------------- waiting */
 
-static bool is_readable(int fd)
+int vdpr_run_look(struct vdpr_run *run)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd fds[2] = {
+		{ .fd = run->opts.cancel_fd > 0 ? run->opts.cancel_fd : -1,
+		  .events = POLLIN },
+		{ .fd = run->cvq ? run->cvq->config_fd : -1, .events = POLLIN },
+	};
 
-	return poll(&p, 1, 0) > 0;
+	if (poll(fds, ARRAY_SIZE(fds), 0) <= 0)
+		return 0;
+	if (fds[0].revents)
+		return vdpr_run_cancelled(run);
+	return vdpr_run_config_called(run);
 }
 
 int vdpr_run_check_limits(struct vdpr_run *run)
 {
-	if (run->opts.cancel_fd > 0 && is_readable(run->opts.cancel_fd))
-		return vdpr_run_cancelled(run);
+	int ret = 0;
+
+	if (!run->looked && run->opts.cancel_fd > 0)
+		ret = vdpr_run_look(run);
+	run->looked = false;
+	if (ret)
+		return ret;
 	return vdpr_now() >= run->deadline ? deadline_passed(run) : 0;
 }
 
@@ -376,7 +389,11 @@ static int change_stage(struct vdpr_run *run, enum vdpr_stage stage)
 		return 0;
 	now = vdpr_now();
 	if (run->in_stage) {
-		int limit = vdpr_run_check_limits(run);
+		/* The replay looks for itself: before it sleeps, and at its
+		 * end, before any queue opens. */
+		int limit = stage == VDPR_STAGE_REPLAY
+				    ? 0
+				    : vdpr_run_check_limits(run);
 
 		leave_stage(run, now);
 		if (limit)
@@ -418,8 +435,10 @@ int vdpr_run_step(struct vdpr_run *run)
 	}
 	if (ret == VDPR_JUMP)
 		return VDPR_MORE;
-	if (ret == VDPR_PAUSE || ret < 0)
+	if (ret == VDPR_PAUSE || ret < 0) {
 		leave_stage(run, vdpr_now());
+		run->looked = false;
+	}
 	return ret;
 }
 

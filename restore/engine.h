@@ -55,6 +55,7 @@ struct vdpr_run {
 	size_t n_final_rings;
 
 	bool config_changed; /* a config interrupt came */
+	bool looked;	     /* vdpr_run_look() was the last that was done */
 	bool prefilled;	     /* commands are shown, but not kicked yet */
 	size_t next;	     /* next command to post */
 	size_t n_done;	     /* used and judged */
@@ -104,6 +105,11 @@ void vdpr_run_restart(struct vdpr_run *run);
 
 /* Looks whether the caller has cancelled or time is up. Return: 0 or -errno. */
 int vdpr_run_check_limits(struct vdpr_run *run);
+
+/* One look for both: has the caller cancelled, and has a config interrupt come, also
+ * one that nobody has waited for? Then the status is looked at, too. Return: 0,
+ * -ECANCELED, or what vdpr_run_config_called() found. */
+int vdpr_run_look(struct vdpr_run *run);
 
 /* A config interrupt, or none for too long. Return: 0 or -errno. */
 int vdpr_run_config_called(struct vdpr_run *run);

@@ -186,6 +186,12 @@ static void packed_arm(struct vdpr_ring *ring, uint16_t count)
 	vdpr_store_le16(ring->ro + EVENT_FLAGS, VRING_PACKED_EVENT_FLAG_DESC);
 }
 
+static void packed_disarm(struct vdpr_ring *ring)
+{
+	vdpr_store_le16(ring->ro + EVENT_FLAGS,
+			VRING_PACKED_EVENT_FLAG_DISABLE);
+}
+
 static void packed_show(struct vdpr_ring *ring)
 {
 	if (!ring->added)
@@ -254,6 +260,7 @@ const struct vdpr_ring_ops vdpr_ring_packed = {
 	.wants_kick = packed_wants_kick,
 	.spares_kick = packed_spares_kick,
 	.arm = packed_arm,
+	.disarm = packed_disarm,
 	.has_used = packed_has_used,
 	.next_used = packed_next_used,
 	.skip_used = packed_skip_used,

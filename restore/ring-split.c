@@ -130,10 +130,20 @@ static bool split_spares_kick(struct vdpr_ring *ring, uint16_t more)
 			   ring->told_idx);
 }
 
+static void store_used_event(struct vdpr_ring *ring, uint16_t event)
+{
+	vdpr_store_le16(avail(ring) + AVAIL_RING + 2u * ring->num, event);
+}
+
 static void split_arm(struct vdpr_ring *ring, uint16_t count)
 {
-	vdpr_store_le16(avail(ring) + AVAIL_RING + 2u * ring->num,
-			(uint16_t)(ring->used_idx + count - 1));
+	store_used_event(ring, (uint16_t)(ring->used_idx + count - 1));
+}
+
+/* An index that has just been passed is the farthest away (2.7.7). */
+static void split_disarm(struct vdpr_ring *ring)
+{
+	store_used_event(ring, (uint16_t)(ring->used_idx - 1));
 }
 
 static void split_show(struct vdpr_ring *ring)
@@ -221,6 +231,7 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.wants_kick = split_wants_kick,
 	.spares_kick = split_spares_kick,
 	.arm = split_arm,
+	.disarm = split_disarm,
 	.has_used = split_has_used,
 	.next_used = split_next_used,
 	.skip_used = split_skip_used,

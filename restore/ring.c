@@ -67,6 +67,12 @@ void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count)
 		ring->format.ops->arm(ring, count);
 }
 
+void vdpr_ring_disarm(struct vdpr_ring *ring)
+{
+	if (ring->format.event_idx)
+		ring->format.ops->disarm(ring);
+}
+
 /* The slot is free again; its turn comes after those that are free already. */
 static uint32_t finish_slot(struct vdpr_ring *ring, uint16_t slot)
 {

@@ -51,6 +51,8 @@ struct vdpr_ring_ops {
 	bool (*spares_kick)(struct vdpr_ring *ring, uint16_t more);
 	/* Asks for an interrupt when @count of the outstanding are used. */
 	void (*arm)(struct vdpr_ring *ring, uint16_t count);
+	/* Asks for none at all until then. */
+	void (*disarm)(struct vdpr_ring *ring);
 	/* Has the device used anything that was not taken? One look, no judgement. */
 	bool (*has_used)(struct vdpr_ring *ring);
 	/* 1: *slot and *len were the next used buffer; 0: none; -EPROTO. */
@@ -151,6 +153,10 @@ bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more);
  * used. Look at the ring once more before sleeping: they may be already.
  */
 void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count);
+
+/* vdpr_ring_disarm() - ask not to be called until vdpr_ring_arm(): somebody looks at
+ * the ring anyway. */
+void vdpr_ring_disarm(struct vdpr_ring *ring);
 
 /* vdpr_ring_has_used() - a look at the ring that costs little.
  * Return: true if vdpr_ring_take() would not answer 0.

@@ -189,7 +189,9 @@ static void arm(struct vdpr_run *run, size_t end)
 static void fill(struct vdpr_run *run, size_t end)
 {
 	run->next = vdpr_cvq_post(run->cvq, run->next, end);
-	arm(run, end);
+	/* Whoever waits for them looks at the ring first, and arms it then: an
+	 * interrupt meanwhile would only take a processor from the device. */
+	vdpr_ring_disarm(&run->cvq->ring);
 	vdpr_ring_show(&run->cvq->ring);
 }
 
@@ -407,24 +409,17 @@ static int check_mac(struct vdpr_run *run, const struct vdpr_net_config *config)
 	return 0;
 }
 
-/* Has a config interrupt come, also one that nobody has waited for? */
-static bool config_changed(struct vdpr_run *run)
-{
-	uint64_t count;
-
-	if (read(run->cvq->config_fd, &count, sizeof(count)) > 0)
-		run->config_changed = true;
-	return run->config_changed;
-}
-
 /* A device tells of a change (virtio 1.3, 2.5): where it has not, its config is
  * not read again, for that takes longer than all commands on some parents. */
 int vdpr_step_limits(struct vdpr_run *run)
 {
 	struct vdpr_net_config config;
-	int ret;
+	int ret = vdpr_run_look(run);
 
-	if (!config_changed(run))
+	if (ret)
+		return ret;
+	run->looked = true;
+	if (!run->config_changed)
 		return 0;
 	ret = vdpr_dev_read_config(run->dev, &run->info.features,
 				   run->info.config_size, &config);

@@ -240,6 +240,30 @@ static void one_interrupt_is_asked_for_a_batch(void **state)
 	assert_int_equal(vdpr_get_le16(w.ro + NUM * 16 + 4 + 2 * NUM), 0);
 }
 
+/* As the specification's vring_need_event() sees it (2.7.10.1). */
+static bool is_called(uint16_t event, uint16_t now, uint16_t before)
+{
+	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
+}
+
+static void no_interrupt_is_asked_for_while_somebody_looks(void **state)
+{
+	struct world w;
+	uint16_t event;
+	(void)state;
+
+	fresh(&w, true);
+	add(&w, 0);
+	vdpr_ring_arm(&w.ring, 1);
+	vdpr_ring_disarm(&w.ring);
+	event = vdpr_get_le16(w.ro + NUM * 16 + 4 + 2 * NUM);
+	for (uint16_t n = 1; n <= NUM; n++)
+		assert_false(is_called(event, n, 0));
+	vdpr_ring_arm(&w.ring, 1);
+	event = vdpr_get_le16(w.ro + NUM * 16 + 4 + 2 * NUM);
+	assert_true(is_called(event, 1, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +277,8 @@ int main(void)
 		cmocka_unit_test(
 			kick_for_what_was_shown_may_be_asked_for_later),
 		cmocka_unit_test(one_interrupt_is_asked_for_a_batch),
+		cmocka_unit_test(
+			no_interrupt_is_asked_for_while_somebody_looks),
 	};
 
 	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
