@@ -207,10 +207,12 @@ int vdpr_run_cancelled(struct vdpr_run *run)
 
 int vdpr_run_look(struct vdpr_run *run)
 {
+	/* Before that it may tell of something, but has no DRIVER_OK to lose. */
+	bool runs = run->cvq && run->report->stage >= VDPR_STAGE_REPLAY;
 	struct pollfd fds[2] = {
 		{ .fd = run->opts.cancel_fd > 0 ? run->opts.cancel_fd : -1,
 		  .events = POLLIN },
-		{ .fd = run->cvq ? run->cvq->config_fd : -1, .events = POLLIN },
+		{ .fd = runs ? run->cvq->config_fd : -1, .events = POLLIN },
 	};
 
 	if (poll(fds, ARRAY_SIZE(fds), 0) <= 0)
