@@ -56,7 +56,9 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DVDPR_VERSION='"$(VERSION)"' -iquote . \
 	$(cjson_cflags) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARN) -fPIC -fvisibility=hidden -pthread \
 	$(SANFLAGS) $(CFLAGS)
-ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
+# All symbols are found when a program starts: not in the midst of a downtime, and
+# the tables of addresses are read-only afterwards.
+ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(SANFLAGS) $(LDFLAGS)
 
 ifeq ($(V),1)
 Q :=
