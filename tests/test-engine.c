@@ -719,6 +719,45 @@ static void all_refused_commands_of_a_ring_full_are_named(void **state)
 	done(&w);
 }
 
+/* Some firmware leaves config as it was; a third address is another matter. */
+static void config_has_the_mac_that_was_set_or_the_old_one(void **state)
+{
+	static const uint8_t old[6] = { 0x02, 0, 0, 0, 0, 0x07 };
+	static const uint8_t third[6] = { 0x02, 0, 0, 0, 0, 0x08 };
+	struct world w;
+	(void)state;
+
+	setup(&w, full, "sim:mac=02:00:00:00:00:07", 8);
+	w.wrap->late_mac = old;
+	run(&w);
+	assert_int_equal(w.ret, 0);
+	assert_int_equal(w.report->warnings.count, 1);
+	assert_string_equal(w.report->warnings.reason[0].section, "mac");
+	done(&w);
+
+	setup(&w, full, "sim:mac=02:00:00:00:00:07", 8);
+	w.wrap->late_mac = third;
+	run(&w);
+	assert_int_equal(w.ret, -EPROTO);
+	assert_true(error_has(&w, "config says 02:00:00:00:00:08"));
+	assert_undone(&w);
+	done(&w);
+}
+
+static void a_config_interrupt_before_the_start_is_no_fault(void **state)
+{
+	struct world w;
+	(void)state;
+
+	setup(&w, full, "sim", 8);
+	w.wrap->early_config = true;
+	w.opts.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	run(&w);
+	assert_int_equal(w.ret, 0);
+	close(w.opts.cancel_fd);
+	done(&w);
+}
+
 static void a_refusal_can_be_turned_into_a_warning(void **state)
 {
 	const char *warn[] = { "vlan", "rss" };
@@ -894,6 +933,10 @@ int main(void)
 		cmocka_unit_test(vmm_given_features_are_dropped_with_a_warning),
 		cmocka_unit_test(every_fault_ends_in_a_reset_device),
 		cmocka_unit_test(all_refused_commands_of_a_ring_full_are_named),
+		cmocka_unit_test(
+			config_has_the_mac_that_was_set_or_the_old_one),
+		cmocka_unit_test(
+			a_config_interrupt_before_the_start_is_no_fault),
 		cmocka_unit_test(a_refusal_can_be_turned_into_a_warning),
 		cmocka_unit_test(cancel_ends_in_a_reset_device),
 		cmocka_unit_test(deadline_is_one_for_the_whole),

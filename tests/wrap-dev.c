@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "restore/cvq.h"
+
 /* A little-endian index of a ring that the other side writes at this moment. */
 static uint16_t peek(const struct wrap *wrap, uint64_t iova)
 {
@@ -105,6 +107,15 @@ static bool must_fail(const struct wrap *wrap)
 	return wrap->fail_at && wrap->n == wrap->fail_at;
 }
 
+static void change_config(const struct wrap *wrap, void *arg)
+{
+	struct vhost_vdpa_config *config = arg;
+
+	if (wrap->late_mac && !config->off && config->len >= 6 &&
+	    wrap_find(wrap, 0, VHOST_VDPA_SET_VRING_ENABLE, 0) < wrap->n)
+		memcpy(config->buf, wrap->late_mac, 6);
+}
+
 static int wrap_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg)
 {
 	struct wrap *wrap = (struct wrap *)dev;
@@ -114,6 +125,11 @@ static int wrap_ioctl(struct vdpr_dev *dev, unsigned long request, void *arg)
 	event->ret = must_fail(wrap) ? -wrap->fail_errno
 				     : wrap->inner->ops->ioctl(wrap->inner,
 							       request, arg);
+	if (request == VHOST_VDPA_GET_CONFIG && !event->ret)
+		change_config(wrap, arg);
+	if (request == VHOST_VDPA_SET_CONFIG_CALL && wrap->early_config &&
+	    *(const int *)arg > 0)
+		assert_int_equal(vdpr_eventfd_signal(*(const int *)arg), 0);
 	return event->ret;
 }
 

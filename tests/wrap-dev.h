@@ -42,6 +42,9 @@ struct wrap {
 	int fail_errno; /* positive */
 	size_t signal_at; /* number of the call before which signal_fd is written */
 	int signal_fd;
+	/* What config says of the MAC once a queue 0 is enabled; NULL: the truth. */
+	const uint8_t *late_mac;
+	bool early_config; /* a config interrupt as soon as one can be heard */
 };
 
 /* Takes @inner over: closing the wrapper closes it. */
