@@ -211,6 +211,8 @@ int vdpr_shadow_attach(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 		return vdpr_shadow_call_failed(ctx, s, "epoll_ctl", ret);
 	s->cvq = cvq;
 	s->cvqs_dropped = s->dev->cvqs_dropped;
+	/* Without an eventfd of the guest's, its kick may be any call. */
+	s->no_kick_fd = s->kick_fd < 0 ? -1 : cvq->call_fd;
 	vdpr_relay_clear(s);
 	return 0;
 }
@@ -324,11 +326,11 @@ static int start(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		return vdpr_shadow_misuse(
 			ctx, s, -EINVAL,
 			"the state's negotiated features are not known");
-	ret = vdpr_shadow_attach(ctx, s);
+	ret = take_fds(ctx, s, ring);
+	if (!ret)
+		ret = vdpr_shadow_attach(ctx, s);
 	if (!ret)
 		ret = find_ring(ctx, s, state, ring);
-	if (!ret)
-		ret = take_fds(ctx, s, ring);
 	if (!ret)
 		ret = take_state(ctx, s, state, ring);
 	if (ret) {
@@ -369,7 +371,7 @@ static int process(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 			"the device was restored or reset behind its "
 			"back");
 	/* Not where it is only the device that called. */
-	s->look = n != 1 || seen[0].data.fd != s->cvq->call_fd || s->blocked ||
+	s->look = n != 1 || seen[0].data.fd != s->no_kick_fd || s->blocked ||
 		  !s->ring.kick_wanted;
 	return vdpr_relay(ctx, s);
 }

@@ -54,6 +54,7 @@ struct vdpr_shadow {
 	bool started;
 	uint64_t cvqs_dropped; /* dev's, when the CVQ below was its own */
 	struct vdpr_cvq *cvq;
+	int no_kick_fd; /* when it alone wakes us, no kick has come; or -1 */
 	struct vdpr_guest_ring ring;
 	int kick_fd, call_fd; /* the guest's, ours to close; or -1 */
 	struct vdpr_relayed row[VDPR_RELAY_ROW];
