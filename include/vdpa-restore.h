@@ -1495,7 +1495,8 @@ VDPR_API int vdpr_control_process(struct vdpr_ctx *ctx,
  * @report: borrowed; may be NULL.
  *
  * From any thread. The message of a failure is the report's, else @ctx's, else the
- * errno's.
+ * errno's. The client's socket takes the answer in this call, unless it is called
+ * within load(), so the process may end right after.
  * Return: 0, -ENODATA (no load is under way; its client may be gone, which is no
  * error).
  */
@@ -1503,8 +1504,10 @@ VDPR_API int vdpr_control_loaded(struct vdpr_ctx *ctx,
 				 struct vdpr_control *control, int result,
 				 const struct vdpr_report *report);
 
-/** vdpr_control_free() - drop all clients, remove the socket. @control: may be
- * NULL.
+/** vdpr_control_free() - drop all clients, remove the socket.
+ * @control: may be NULL.
+ *
+ * Of answers that are still to be read, each socket is given what it takes now.
  */
 VDPR_API void vdpr_control_free(struct vdpr_control *control);
 

@@ -66,7 +66,8 @@ struct vdpr_control {
 	int stop; /* eventfd that ends the thread; -1: there is none */
 	pthread_t thread;
 	bool threaded;
-	bool load_wanted; /* a load is under way */
+	bool load_wanted;      /* a load is under way */
+	struct client *asking; /* its callback is running; or NULL */
 	struct client *client;
 	size_t n_clients;
 };
@@ -175,8 +176,10 @@ static bool answer(struct vdpr_control *c, struct client *client, char *end)
 	}
 	/* Set beforehand: a callback may say the end of its load at once. */
 	client->loading = c->load_wanted = true;
+	c->asking = client;
 	ret = vdpr_control_answer(c->ctx, &ops, client->in.data, len,
 				  &client->out, &load);
+	c->asking = NULL;
 	if (!load) {
 		client->loading = false;
 		c->load_wanted = before;
@@ -366,6 +369,19 @@ int vdpr_control_fd(const struct vdpr_control *control)
 	return control->threaded ? -1 : control->epoll;
 }
 
+/* The answer leaves at once: after a failure the process may end before it serves
+ * us again. Whose callback it is that reports the end is sent its answer, or
+ * dropped, behind that. */
+static void send_report(struct vdpr_control *c, struct client *client)
+{
+	if (client == c->asking)
+		return;
+	if (vdpr_buf_error(&client->out) || !send_more(client) ||
+	    watch(c, EPOLL_CTL_MOD, client->fd, interest(client),
+		  ID_CLIENT + (size_t)(client - c->client)))
+		drop(client);
+}
+
 int vdpr_control_loaded(struct vdpr_ctx *ctx, struct vdpr_control *control,
 			int result, const struct vdpr_report *report)
 {
@@ -383,10 +399,7 @@ int vdpr_control_loaded(struct vdpr_ctx *ctx, struct vdpr_control *control,
 		client->loading = false;
 		client->until = limit(control);
 		vdpr_control_put_report(ctx, result, report, &client->out);
-		if (vdpr_buf_error(&client->out) ||
-		    watch(control, EPOLL_CTL_MOD, client->fd, interest(client),
-			  ID_CLIENT + i))
-			drop(client);
+		send_report(control, client);
 	}
 	pthread_mutex_unlock(&control->lock);
 	return ret;
@@ -648,13 +661,21 @@ static void remove_socket(const struct vdpr_control *c)
 		(void)unlink(c->path);
 }
 
+/* As much of an answer as its client takes without being waited for. */
+static void send_last(struct client *client)
+{
+	if (client->out.len && !vdpr_buf_error(&client->out))
+		(void)send_more(client);
+	drop(client);
+}
+
 void vdpr_control_free(struct vdpr_control *control)
 {
 	if (!control)
 		return;
 	stop_thread(control);
 	for (size_t i = 0; i < control->n_clients; i++)
-		drop(&control->client[i]);
+		send_last(&control->client[i]);
 	if (control->path)
 		remove_socket(control);
 	vdpr_close_fd(control->listen);

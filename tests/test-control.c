@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct world {
 	int load_result;
 	struct vdpr_state *loaded;
 	unsigned int n_saves;
+	atomic_uint loads;
 };
 
 static int on_save(void *data, struct vdpr_ctx *ctx, struct vdpr_state **out)
@@ -62,6 +64,7 @@ static int on_load(void *data, struct vdpr_ctx *ctx, struct vdpr_state *state)
 				 "this state is not for us");
 	vdpr_state_free(w->loaded);
 	w->loaded = state;
+	w->loads++;
 	if (w->at_once)
 		assert_int_equal(
 			vdpr_control_loaded(w->ctx, w->control, 0, NULL), 0);
@@ -333,6 +336,40 @@ static void who_loads_may_go_away(void **state)
 	close(fd);
 	serve(w, 20);
 	assert_int_equal(vdpr_control_loaded(w->ctx, w->control, 0, NULL), 0);
+}
+
+/* A process whose restore has failed need not turn its loop once more. */
+static void end_of_a_load_is_heard_though_the_process_ends(void **state)
+{
+	static const unsigned int flags[] = { 0, VDPR_CONTROL_THREAD };
+	struct world *w = *state;
+	char line[512];
+
+	snprintf(line, sizeof(line), "{\"command\":\"load\",\"state\":%.*s}\n",
+		 (int)strlen(state_text) - 1, state_text);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		int fd;
+
+		assert_int_equal(listen_with(w, flags[i], 0), 0);
+		fd = dial(w);
+		say(fd, line);
+		for (int n = 0; n < 500 && !w->loads; n++) {
+			if (flags[i])
+				usleep(10000);
+			else
+				serve(w, 10);
+		}
+		vdpr_fail(w->ctx, VDPR_CAUSE_REFUSED, -ENOTSUP, "no RSS");
+		assert_int_equal(
+			vdpr_control_loaded(w->ctx, w->control, -ENOTSUP, NULL),
+			0);
+		vdpr_control_free(w->control);
+		w->control = NULL;
+		w->loads = 0;
+		assert_has(hear(fd), "\"exit\":3,\"error\":{\"stage\":"
+				     "\"control\",\"text\":\"no RSS\"");
+		close(fd);
+	}
 }
 
 /* -------------------------------------------------------------- the other side */
@@ -705,6 +742,7 @@ int main(void)
 		T(requests_in_a_row_are_answered_in_their_order),
 		T(load_is_answered_when_the_restore_has_ended),
 		T(who_loads_may_go_away),
+		T(end_of_a_load_is_heard_though_the_process_ends),
 		T(library_asks_itself),
 		T(thread_of_the_library_serves),
 		T(bad_servers_are_told_from_each_other),

@@ -173,6 +173,16 @@ fails 4 'does not wait for a state' and_only_once \
 	load "$data/typical.json" "control:$socket"
 end given_state_ends_well 0
 
+begin sim:features=-RSS wait
+tries=0
+until [ -S "$socket" ] || [ $tries -eq 100 ]; do
+	sleep 0.1
+	tries=$((tries + 1))
+done
+fails 3 'RSS' reason_comes_back_though_the_process_ends \
+	load "$data/typical.json" "control:$socket"
+end state_that_does_not_fit_ends_the_waiting 3
+
 # ------------------------------------------------------- a device that breaks down
 begin sim:stall=2.0
 hears guest_boots_on_it '^guest: reload: ok$'
