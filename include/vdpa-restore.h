@@ -22,6 +22,7 @@
  *   a time; different handles by different threads at once.
  * - Option structs begin with their own size in bytes. Set it with
  *   VDPR_INIT(); members past the caller's size read as zero.
+ *   One smaller than in the first version that had it may be refused (-EINVAL).
  */
 
 #include <stdbool.h>
@@ -1224,8 +1225,8 @@ struct vdpr_shadow_opts {
  * @dev: must outlive the shadow.
  * @opts: where guest memory is.
  * @out: freed with vdpr_shadow_free().
- * Return: 0, -EINVAL (no memory is named, or a struct is smaller than this
- * header's), or the errno of epoll_create1(), eventfd() or timerfd_create().
+ * Return: 0, -EINVAL (no memory is named, or a struct is smaller than in
+ * 0.1), or the errno of epoll_create1(), eventfd() or timerfd_create().
  */
 VDPR_API int vdpr_shadow_new(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			     const struct vdpr_shadow_opts *opts,

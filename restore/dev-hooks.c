@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 struct hook_dev {
 	struct vdpr_dev base; /* must be first */
@@ -97,13 +98,10 @@ static int kind_of(const struct vdpr_dev_hooks *hooks)
 
 static int copy_info(struct hook_dev *dev)
 {
-	const struct vdpr_dev_info *from = dev->hooks.info;
-	size_t size = from->size < sizeof(dev->info) ? from->size
-						     : sizeof(dev->info);
-
-	memcpy(&dev->info, from, size);
-	dev->info.size = sizeof(dev->info);
-	dev->driver = strdup(from->driver ? from->driver : "");
+	/* Too small a one has nothing in it. */
+	(void)vdpr_struct_take(&dev->info, sizeof(dev->info), dev->hooks.info,
+			       VDPR_LEAST_DEV_INFO);
+	dev->driver = strdup(dev->info.driver ? dev->info.driver : "");
 	if (!dev->driver)
 		return -ENOMEM;
 	dev->info.name = dev->base.name;
@@ -133,18 +131,20 @@ static int fill(struct hook_dev *dev, const char *name, bool control)
 }
 
 int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
-			const struct vdpr_dev_hooks *hooks,
+			const struct vdpr_dev_hooks *given,
 			struct vdpr_dev **out)
 {
+	struct vdpr_dev_hooks hooks;
 	struct hook_dev *dev;
 	int kind;
 
-	if (hooks->size < sizeof(*hooks))
+	if (vdpr_struct_take(&hooks, sizeof(hooks), given,
+			     VDPR_LEAST_DEV_HOOKS))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "%s: hooks of %zu bytes: VDPR_INIT() is "
 				 "missing",
-				 name, hooks->size);
-	kind = kind_of(hooks);
+				 name, given->size);
+	kind = kind_of(&hooks);
 	if (kind < 0)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, kind,
 				 "%s: hooks: either ioctl, map and unmap, or "
@@ -153,7 +153,7 @@ int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return vdpr_fail_memory(ctx);
-	dev->hooks = *hooks;
+	dev->hooks = hooks;
 	if (fill(dev, name, kind)) {
 		vdpr_dev_close(&dev->base);
 		return vdpr_fail_memory(ctx);

@@ -11,6 +11,7 @@
 
 #include "restore/ctx.h"
 #include "restore/dev-pid.h"
+#include "restore/sizes.h"
 #include "restore/state.h"
 #include "restore/sysfs.h"
 
@@ -186,22 +187,21 @@ int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
 		     const struct vdpr_dev_fd_opts *opts, struct vdpr_dev **out)
 {
+	struct vdpr_dev_fd_opts o = { 0 };
 	char name[32];
 	int ret;
 
 	snprintf(name, sizeof(name), "fd:%d", fd);
-	ret = vdpr_kernel_from_fd(ctx, name, fd, false, out);
-	if (ret || !opts)
-		return ret;
-	if (opts->size < sizeof(*opts)) {
-		vdpr_dev_close(*out);
+	if (opts && vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_DEV_FD))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "%s: options of %zu bytes: VDPR_INIT() is "
 				 "missing",
 				 name, opts->size);
-	}
-	(*out)->owned = opts->flags & VDPR_DEV_OWNED;
-	(*out)->acked = opts->backend_features;
+	ret = vdpr_kernel_from_fd(ctx, name, fd, false, out);
+	if (ret || !opts)
+		return ret;
+	(*out)->owned = o.flags & VDPR_DEV_OWNED;
+	(*out)->acked = o.backend_features;
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "restore/sizes.h"
+
 #define DEFAULT_TIMEOUT 10000000000ull /* nanoseconds */
 
 static const unsigned int known_flags =
@@ -13,29 +15,6 @@ static const unsigned int known_flags =
 	VDPR_RESTORE_STRICT_FEATURES | VDPR_RESTORE_EMPTY_RINGS |
 	VDPR_RESTORE_DOORBELL | VDPR_RESTORE_PREWARM | VDPR_RESTORE_SHADOW |
 	VDPR_RESTORE_ADVISE;
-
-int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
-		     struct vdpr_vring **out)
-{
-	const uint8_t *at = (const uint8_t *)from;
-	size_t stride = count ? from[0].size : 0;
-	struct vdpr_vring *rings = calloc(count + 1, sizeof(*rings));
-
-	if (!rings)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++, at += stride) {
-		size_t size;
-
-		memcpy(&size, at, sizeof(size));
-		if (size != stride || size < sizeof(*rings)) {
-			free(rings);
-			return -EINVAL;
-		}
-		memcpy(&rings[i], at, sizeof(*rings));
-	}
-	*out = rings;
-	return 0;
-}
 
 static void free_opts(struct vdpr_run *run)
 {
@@ -79,9 +58,10 @@ static int copy_iova(struct vdpr_run *run)
 {
 	if (!run->opts.iova)
 		return 0;
-	if (run->opts.iova->size < sizeof(run->iova) || !run->opts.iova->alloc)
+	if (vdpr_struct_take(&run->iova, sizeof(run->iova), run->opts.iova,
+			     VDPR_LEAST_IOVA_OPS) ||
+	    !run->iova.alloc)
 		return -EINVAL;
-	run->iova = *run->opts.iova;
 	run->opts.iova = &run->iova;
 	return 0;
 }
@@ -114,13 +94,10 @@ static int copy_opts(struct vdpr_run *run)
 int vdpr_opts_take(struct vdpr_ctx *ctx, const struct vdpr_restore_opts *from,
 		   struct vdpr_restore_opts *to)
 {
-	if (from && from->size < sizeof(size_t) + sizeof(unsigned int))
+	if (from && vdpr_struct_take(to, sizeof(*to), from, VDPR_LEAST_RESTORE))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "options of %zu bytes: VDPR_INIT() is missing",
 				 from->size);
-	if (from)
-		memcpy(to, from,
-		       from->size < sizeof(*to) ? from->size : sizeof(*to));
 	if (to->flags & ~known_flags)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "options: flags 0x%x are not known",

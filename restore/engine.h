@@ -79,11 +79,6 @@ int vdpr_run_begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
 		   struct vdpr_dev *dev, const struct vdpr_state *state,
 		   const struct vdpr_restore_opts *opts);
 
-/* A copy of a caller's array with the stride of the header that it was built
- * with. Return: 0, -EINVAL (VDPR_INIT() is missing), -ENOMEM. */
-int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
-		     struct vdpr_vring **out);
-
 /* vdpr_run_step() - one step of the table.
  * Return: 0 all is done, VDPR_WAIT, VDPR_MORE, VDPR_PAUSE, or -errno: then
  * vdpr_run_undo() is what is left to do.

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
+#include "restore/sizes.h"
 #include "restore/state.h"
 
 #define NSEC_PER_SEC 1000000000ull
@@ -431,15 +432,15 @@ static int take_commit(struct vdpr_restore *r,
 {
 	struct vdpr_run *run = &r->run;
 	uint64_t now = vdpr_now();
+	struct vdpr_commit_opts o = { 0 };
 	int ret;
 
-	if (opts && opts->size < sizeof(*opts))
+	if (opts && vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_COMMIT))
 		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "options of %zu bytes: VDPR_INIT() is missing",
 				 opts->size);
-	if (opts && opts->vrings) {
-		ret = vdpr_vrings_take(opts->vrings, opts->n_vrings,
-				       &run->final_rings);
+	if (o.vrings) {
+		ret = vdpr_vrings_take(o.vrings, o.n_vrings, &run->final_rings);
 		if (ret == -ENOMEM)
 			return vdpr_fail_memory(run->ctx);
 		if (ret)
@@ -447,11 +448,10 @@ static int take_commit(struct vdpr_restore *r,
 				run->ctx, VDPR_CAUSE_USAGE, ret,
 				"options: vrings of unequal or too "
 				"small a size: VDPR_INIT() is missing");
-		run->n_final_rings = opts->n_vrings;
+		run->n_final_rings = o.n_vrings;
 	}
 	run->began = now;
-	run->deadline = opts && opts->deadline ? opts->deadline
-					       : now + COMMIT_TIMEOUT;
+	run->deadline = o.deadline ? o.deadline : now + COMMIT_TIMEOUT;
 	run->report->committed = now;
 	return 0;
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "restore/sizes.h"
+
 static bool wraps(uint64_t gpa, uint64_t len)
 {
 	return len && gpa > UINT64_MAX - (len - 1);
@@ -18,9 +20,9 @@ static int copy_region(struct vdpr_guest_region *to, const uint8_t *at,
 	size_t size;
 
 	memcpy(&size, at, sizeof(size));
-	if (size != stride || size < sizeof(*to))
+	if (size != stride ||
+	    vdpr_struct_take(to, sizeof(*to), at, VDPR_LEAST_GUEST_REGION))
 		return -EINVAL;
-	memcpy(to, at, sizeof(*to));
 	return !to->host || !to->len || wraps(to->gpa, to->len) ? -EINVAL : 0;
 }
 

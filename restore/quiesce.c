@@ -9,6 +9,7 @@
 #include "restore/ctx.h"
 #include "restore/quirks.h"
 #include "restore/shadow.h"
+#include "restore/sizes.h"
 
 #define NSEC_PER_SEC 1000000000ull
 #define DEFAULT_TIMEOUT (10 * NSEC_PER_SEC)
@@ -36,21 +37,19 @@ static struct vdpr_vring *given_ring(struct vdpr_vring *vrings, size_t i)
 
 static int check_rings(struct quiesce *q)
 {
-	for (size_t i = 0; i < q->opts.n_vrings; i++) {
-		const struct vdpr_vring *v = given_ring(q->opts.vrings, i);
+	_cleanup_free_ struct vdpr_vring *v = NULL;
+	int ret = vdpr_vrings_take(q->opts.vrings, q->opts.n_vrings, &v);
 
-		if (v->size != q->opts.vrings->size || v->size < sizeof(*v)) {
-			vdpr_shadow_misuse(q->ctx, q->s, -EINVAL,
-					   "vrings: VDPR_INIT() is missing");
-			return -EINVAL;
-		}
-		if (i && v->index <= given_ring(q->opts.vrings, i - 1)->index) {
-			vdpr_shadow_misuse(q->ctx, q->s, -EINVAL,
-					   "vrings are not in ascending "
-					   "order");
-			return -EINVAL;
-		}
-	}
+	if (ret == -EINVAL)
+		return vdpr_shadow_misuse(q->ctx, q->s, ret,
+					  "vrings: VDPR_INIT() is missing");
+	if (ret)
+		return vdpr_fail_memory(q->ctx);
+	for (size_t i = 1; i < q->opts.n_vrings; i++)
+		if (v[i].index <= v[i - 1].index)
+			return vdpr_shadow_misuse(q->ctx, q->s, -EINVAL,
+						  "vrings are not in ascending "
+						  "order");
 	q->vring = calloc(q->opts.n_vrings + 1, sizeof(*q->vring));
 	if (q->vring)
 		return 0;
@@ -297,10 +296,10 @@ int vdpr_shadow_quiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	struct quiesce q = { .ctx = ctx, .s = s };
 	int ret;
 
-	if (opts)
-		memcpy(&q.opts, opts,
-		       opts->size < sizeof(q.opts) ? opts->size
-						   : sizeof(q.opts));
+	if (opts &&
+	    vdpr_struct_take(&q.opts, sizeof(q.opts), opts, VDPR_LEAST_QUIESCE))
+		return vdpr_shadow_misuse(ctx, s, -EINVAL,
+					  "options: VDPR_INIT() is missing");
 	q.deadline = q.opts.deadline ? q.opts.deadline
 				     : vdpr_now() + DEFAULT_TIMEOUT;
 	pthread_mutex_lock(&s->lock);

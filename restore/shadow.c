@@ -10,6 +10,7 @@
 #include <sys/timerfd.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 #define ANSWER_MAX VDPR_RELAY_LONG_IN
 #define NSEC_PER_MSEC 1000000ull
@@ -89,10 +90,12 @@ static int open_fds(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 static int take_opts(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		     const struct vdpr_shadow_opts *opts)
 {
-	struct vdpr_shadow_opts o = { 0 };
+	struct vdpr_shadow_opts o;
 	int ret;
 
-	memcpy(&o, opts, opts->size < sizeof(o) ? opts->size : sizeof(o));
+	if (vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_SHADOW))
+		return vdpr_shadow_misuse(ctx, s, -EINVAL,
+					  "options: VDPR_INIT() is missing");
 	s->answer_nsec = o.answer_msec * NSEC_PER_MSEC;
 	if (o.flags)
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
@@ -313,26 +316,27 @@ static int take_state(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 
 static int start(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		 const struct vdpr_state *state,
-		 const struct vdpr_guest_ring_opts *ring)
+		 const struct vdpr_guest_ring_opts *given)
 {
+	struct vdpr_guest_ring_opts ring;
 	int ret;
 
 	if (s->started)
 		return vdpr_shadow_misuse(ctx, s, -EBUSY, "started already");
-	if (ring->size < sizeof(*ring))
+	if (vdpr_struct_take(&ring, sizeof(ring), given, VDPR_LEAST_GUEST_RING))
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
 					  "VDPR_INIT() is missing");
 	if (!state->negotiated_known)
 		return vdpr_shadow_misuse(
 			ctx, s, -EINVAL,
 			"the state's negotiated features are not known");
-	ret = take_fds(ctx, s, ring);
+	ret = take_fds(ctx, s, &ring);
 	if (!ret)
 		ret = vdpr_shadow_attach(ctx, s);
 	if (!ret)
-		ret = find_ring(ctx, s, state, ring);
+		ret = find_ring(ctx, s, state, &ring);
 	if (!ret)
-		ret = take_state(ctx, s, state, ring);
+		ret = take_state(ctx, s, state, &ring);
 	if (ret) {
 		let_go(s);
 		return ret;

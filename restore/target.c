@@ -5,19 +5,20 @@
 #include <errno.h>
 #include <string.h>
 
-/* A caller's struct of any size. */
-static int take_info(struct vdpr_ctx *ctx, const struct vdpr_target *target,
-		     struct vdpr_dev_info *out)
-{
-	const struct vdpr_dev_info *from = target->info;
+#include "restore/sizes.h"
 
-	*out = (struct vdpr_dev_info)VDPR_INIT(struct vdpr_dev_info);
-	if (target->size < sizeof(*target) || !from ||
-	    from->size < sizeof(size_t))
+/* A caller's structs of any size. */
+static int take_target(struct vdpr_ctx *ctx, const struct vdpr_target *from,
+		       struct vdpr_target *target, struct vdpr_dev_info *info)
+{
+	if (vdpr_struct_take(target, sizeof(*target), from,
+			     VDPR_LEAST_TARGET) ||
+	    !target->info ||
+	    vdpr_struct_take(info, sizeof(*info), target->info,
+			     VDPR_LEAST_DEV_INFO))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "target: VDPR_INIT() is missing");
-	memcpy(out, from,
-	       from->size < sizeof(*out) ? from->size : sizeof(*out));
+	target->info = info;
 	return 0;
 }
 
@@ -37,16 +38,15 @@ static struct vdpr_report *new_report(const char *name)
 }
 
 static int compare(struct vdpr_ctx *ctx, const struct vdpr_target *target,
-		   const struct vdpr_dev_info *info,
 		   const struct vdpr_state *state,
 		   const struct vdpr_restore_opts *opts,
 		   struct vdpr_report *report)
 {
 	struct vdpr_fit fit = {
 		.state = state,
-		.info = info,
+		.info = target->info,
 		.seen = target->seen,
-		.driver = info->driver,
+		.driver = target->info->driver,
 		.kernel = target->kernel,
 		.opts = opts,
 		.refusals = &report->refusals,
@@ -62,24 +62,25 @@ static int compare(struct vdpr_ctx *ctx, const struct vdpr_target *target,
 		       : 0;
 }
 
-int vdpr_target_check(struct vdpr_ctx *ctx, const struct vdpr_target *target,
+int vdpr_target_check(struct vdpr_ctx *ctx, const struct vdpr_target *given,
 		      const struct vdpr_state *state,
 		      const struct vdpr_restore_opts *opts,
 		      struct vdpr_report **out)
 {
 	struct vdpr_restore_opts own = VDPR_INIT(struct vdpr_restore_opts);
 	struct vdpr_report *report;
+	struct vdpr_target target;
 	struct vdpr_dev_info info;
 	int ret = vdpr_opts_take(ctx, opts, &own);
 
 	if (!ret)
-		ret = take_info(ctx, target, &info);
+		ret = take_target(ctx, given, &target, &info);
 	if (ret)
 		return ret;
-	report = new_report(target->name ? target->name : "");
+	report = new_report(target.name ? target.name : "");
 	if (!report)
 		return vdpr_fail_memory(ctx);
-	ret = compare(ctx, target, &info, state, &own, report);
+	ret = compare(ctx, &target, state, &own, report);
 	if (ret)
 		vdpr_report_take_error(report, ctx);
 	if (out)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Structs of a caller's, with the size of the header that it was built with. */
+#include "restore/sizes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int vdpr_struct_take(void *to, size_t size, const void *from, size_t least)
+{
+	size_t theirs;
+
+	memset(to, 0, size);
+	memcpy(&theirs, from, sizeof(theirs));
+	if (theirs < least)
+		return -EINVAL;
+	memcpy(to, from, theirs < size ? theirs : size);
+	memcpy(to, &size, sizeof(size));
+	return 0;
+}
+
+int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
+		     struct vdpr_vring **out)
+{
+	const uint8_t *at = (const uint8_t *)from;
+	size_t stride = count ? from->size : 0;
+	struct vdpr_vring *rings = calloc(count + 1, sizeof(*rings));
+	size_t size;
+
+	*out = NULL;
+	if (!rings)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++, at += stride) {
+		memcpy(&size, at, sizeof(size));
+		if (size != stride ||
+		    vdpr_struct_take(&rings[i], sizeof(*rings), at,
+				     VDPR_LEAST_VRING)) {
+			free(rings);
+			return -EINVAL;
+		}
+	}
+	*out = rings;
+	return 0;
+}

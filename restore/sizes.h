@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Structs of a caller's, with the size of the header that it was built with. */
+#ifndef VDPR_SIZES_H
+#define VDPR_SIZES_H
+
+#include <stddef.h>
+
+#include "include/vdpa-restore.h"
+
+/*
+ * A struct that begins with its size may grow at its end, never into the padding
+ * there. What a caller's lacks reads as zero, what it has beyond ours is not looked
+ * at. Each has a least size: what it had when it was first published (or less,
+ * where nothing behind that is ever needed). Those stay as they are when a
+ * member is added.
+ */
+#define VDPR_UP_TO(type, member) \
+	(offsetof(struct type, member) + sizeof(((struct type *)0)->member))
+
+#define VDPR_LEAST_VRING VDPR_UP_TO(vdpr_vring, call_fd)
+#define VDPR_LEAST_GUEST_RING VDPR_UP_TO(vdpr_guest_ring_opts, call_fd)
+#define VDPR_LEAST_GUEST_REGION VDPR_UP_TO(vdpr_guest_region, host)
+#define VDPR_LEAST_COMMIT VDPR_UP_TO(vdpr_commit_opts, deadline)
+#define VDPR_LEAST_DEV_FD VDPR_UP_TO(vdpr_dev_fd_opts, backend_features)
+#define VDPR_LEAST_DEV_HOOKS VDPR_UP_TO(vdpr_dev_hooks, answer_fd)
+#define VDPR_LEAST_IOVA_OPS VDPR_UP_TO(vdpr_iova_ops, free)
+#define VDPR_LEAST_TARGET VDPR_UP_TO(vdpr_target, kernel)
+#define VDPR_LEAST_DEV_INFO VDPR_UP_TO(vdpr_dev_info, size)
+#define VDPR_LEAST_RESTORE VDPR_UP_TO(vdpr_restore_opts, flags)
+#define VDPR_LEAST_SHADOW VDPR_UP_TO(vdpr_shadow_opts, n_regions)
+#define VDPR_LEAST_QUIESCE VDPR_UP_TO(vdpr_quiesce_opts, flags)
+
+/* vdpr_struct_take() - such a struct as this library knows it.
+ * @to: ours, of @size bytes; zero on failure.
+ * @from: the caller's, of any alignment.
+ * @least: VDPR_LEAST_*.
+ * Return: 0, -EINVAL (shorter than that: VDPR_INIT() is missing).
+ */
+int vdpr_struct_take(void *to, size_t size, const void *from, size_t least);
+
+/* vdpr_vrings_take() - rings of a caller's, whose structs have the stride of its
+ * header.
+ * @out: copies, freed with free(); NULL on failure.
+ * Return: 0, -ENOMEM, -EINVAL (unequal or too small a size).
+ */
+int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
+		     struct vdpr_vring **out);
+
+#endif
