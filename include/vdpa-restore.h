@@ -953,8 +953,9 @@ VDPR_API int vdpr_report_reason(const struct vdpr_report *report,
  * @out: what happened; set on failure too if a report could be made. Free it
  *       with vdpr_report_free().
  * Return: 0, -ENOTSUP (does not fit: nothing was touched), -EPROTO (the device
- * refused or misbehaved), -ETIME (deadline), -ECANCELED, or the errno of a call
- * that failed.
+ * refused or misbehaved), -ETIME (deadline), -ECANCELED, -EBUSY (an event-driven
+ * restore of @dev is under way: nothing was touched), or the errno of a call that
+ * failed.
  *
  * The memory of the control virtqueue stays mapped in the device, and owned by
  * @dev, until vdpr_dev_close() or the next restore.
@@ -1004,7 +1005,8 @@ enum vdpr_step {
  *        missing or provisional, their bases do not count. @deadline holds until
  *        stage 5 is done (0: none).
  * @out: freed with vdpr_restore_free(), before @dev is closed and @ctx freed.
- * Return: 0, -EINVAL (options), or the errno of epoll or timerfd.
+ * Return: 0, -EINVAL (options), -EBUSY (another restore of @dev is under way), or
+ * the errno of epoll or timerfd.
  */
 VDPR_API int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 				const struct vdpr_state *state,
@@ -1256,7 +1258,7 @@ struct vdpr_guest_ring_opts {
  * @state: what the device was restored with; copied, and recorded into from
  *         here on. Its negotiated features decide the format of the ring.
  * @ring: descriptors are duplicated, so the caller may close its own.
- * Return: 0, -EBUSY (started already), -ENODATA (the device was not restored
+ * Return: 0, -EBUSY (started already, or a restore is under way), -ENODATA (the device was not restored
  * with VDPR_RESTORE_SHADOW, or has no control virtqueue), -EOPNOTSUPP (the caller
  * runs that itself), -EINVAL or -EFAULT
  * (the ring is of no valid size, base, alignment or memory: vdpr_ctx_error()),
@@ -1319,8 +1321,10 @@ VDPR_API int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
  * more. What was recorded is dropped: the state is now that of a device right
  * after reset. Call it with NULL when the guest writes 0 to its status and again
  * with the features when the driver has negotiated them; vdpr_shadow_save() then
- * gives the state to restore before vdpr_shadow_start().
- * Return: 0, or the errno of an ioctl.
+ * gives the state to restore before vdpr_shadow_start(). A restore under way is
+ * ended first: by vdpr_restore_free(), which resets the device.
+ * Return: 0, -EBUSY (a restore is under way: nothing has changed), or the errno of
+ * an ioctl.
  */
 VDPR_API int vdpr_shadow_reset(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
 			       const struct vdpr_features *features);

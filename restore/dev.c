@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "restore/ctx.h"
 #include "restore/cvq.h"
 #include "restore/net-config.h"
 
@@ -53,6 +54,16 @@ static int iotlb_batch(struct vdpr_dev *dev)
 		return ret;
 	msg.iotlb.type = VHOST_IOTLB_BATCH_END;
 	return vdpr_dev_iotlb(dev, &msg);
+}
+
+int vdpr_dev_check_busy(struct vdpr_ctx *ctx, const struct vdpr_dev *dev)
+{
+	if (!dev->busy)
+		return 0;
+	vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EBUSY,
+		  "%s: a restore is under way on it", dev->name);
+	vdpr_cure(ctx, "let it end, or end it: vdpr_restore_free()");
+	return -EBUSY;
 }
 
 int vdpr_dev_own(struct vdpr_dev *dev)

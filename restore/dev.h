@@ -39,6 +39,7 @@ struct vdpr_dev {
 	bool has_array;	     /* knows GET_FEATURES_ARRAY, once examined */
 	bool owned;	     /* SET_OWNER is done */
 	bool foreign;	     /* the descriptor is the caller's and lives on */
+	bool busy;	     /* a restore is under way */
 	int owner;	/* process that did it; 0: the caller says it is done */
 	uint64_t acked; /* backend features acknowledged by the caller */
 	struct vdpr_dev_counts counts;
@@ -62,6 +63,10 @@ int vdpr_dev_iotlb(struct vdpr_dev *dev, const struct vhost_msg_v2 *msg);
  */
 int vdpr_dev_examine_step(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			  unsigned int step, struct vdpr_dev_info *info);
+
+/* Is a restore under way, which nothing else may come between?
+ * Return: 0, or -EBUSY (and a message). */
+int vdpr_dev_check_busy(struct vdpr_ctx *ctx, const struct vdpr_dev *dev);
 
 /* SET_OWNER. Return: 0 or -errno. */
 int vdpr_dev_own(struct vdpr_dev *dev);

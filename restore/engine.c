@@ -509,8 +509,10 @@ int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		     struct vdpr_report **out)
 {
 	struct vdpr_run run;
-	int ret = vdpr_run_begin(&run, ctx, dev, state, opts);
+	int ret = vdpr_dev_check_busy(ctx, dev);
 
+	if (!ret)
+		ret = vdpr_run_begin(&run, ctx, dev, state, opts);
 	if (ret)
 		return ret;
 	if (run.opts.flags & VDPR_RESTORE_PREWARM)

@@ -208,6 +208,7 @@ static void end(struct vdpr_restore *r, int ret)
 	}
 	r->ended = true;
 	r->result = ret;
+	run->dev->busy = false;
 	r->watch_nsec = run->opts.watch_msec * NSEC_PER_MSEC;
 	r->config_fd = run->opts.config_fd;
 	r->cvqs_dropped = run->dev->cvqs_dropped;
@@ -395,9 +396,12 @@ int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		       const struct vdpr_restore_opts *opts,
 		       struct vdpr_restore **out)
 {
-	struct vdpr_restore *r = calloc(1, sizeof(*r));
-	int ret;
+	struct vdpr_restore *r;
+	int ret = vdpr_dev_check_busy(ctx, dev);
 
+	if (ret)
+		return ret;
+	r = calloc(1, sizeof(*r));
 	if (!r)
 		return vdpr_fail_memory(ctx);
 	r->epoll = r->timer = r->always = -1;
@@ -423,6 +427,7 @@ int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		free_handle(r);
 		return ret;
 	}
+	dev->busy = true;
 	*out = r;
 	return 0;
 }

@@ -330,7 +330,9 @@ static int start(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		return vdpr_shadow_misuse(
 			ctx, s, -EINVAL,
 			"the state's negotiated features are not known");
-	ret = take_fds(ctx, s, &ring);
+	ret = vdpr_dev_check_busy(ctx, s->dev);
+	if (!ret)
+		ret = take_fds(ctx, s, &ring);
 	if (!ret)
 		ret = vdpr_shadow_attach(ctx, s);
 	if (!ret)
@@ -557,8 +559,10 @@ static int reset(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		 const struct vdpr_features *features)
 {
 	struct vdpr_state *state = NULL;
-	int ret;
+	int ret = vdpr_dev_check_busy(ctx, s->dev);
 
+	if (ret)
+		return ret;
 	let_go(s);
 	ret = reset_device(ctx, s);
 	if (!ret)

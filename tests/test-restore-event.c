@@ -16,6 +16,7 @@
 #include "restore/ctx.h"
 #include "restore/cvq.h"
 #include "restore/report.h"
+#include "restore/shadow.h"
 #include "restore/sim.h"
 #include "tests/faults/inject.h"
 #include "tests/restore-loop.h"
@@ -164,6 +165,97 @@ static void device_has(struct world *w, const struct vdpr_state *want)
 }
 
 /* --------------------------------------------------------------- the two halves */
+
+static struct vdpr_shadow *shadow_of(struct world *w)
+{
+	static uint8_t memory[4096];
+	struct vdpr_guest_region region = VDPR_INIT(struct vdpr_guest_region);
+	struct vdpr_shadow_opts opts = VDPR_INIT(struct vdpr_shadow_opts);
+	struct vdpr_shadow *shadow;
+
+	region.len = sizeof(memory);
+	region.host = memory;
+	opts.regions = &region;
+	opts.n_regions = 1;
+	assert_int_equal(
+		vdpr_shadow_new(w->ctx, &w->wrap->base, &opts, &shadow), 0);
+	return shadow;
+}
+
+/* All that would take the device from under a restore. */
+static void nothing_comes_between(struct world *w, struct vdpr_shadow *shadow)
+{
+	struct vdpr_guest_ring_opts ring =
+		VDPR_INIT(struct vdpr_guest_ring_opts);
+	struct vdpr_dev *dev = &w->wrap->base;
+	struct vdpr_restore *other = NULL;
+	size_t before = w->wrap->n;
+
+	assert_int_equal(
+		vdpr_restore_begin(w->ctx, dev, w->state, &w->opts, &other),
+		-EBUSY);
+	assert_null(other);
+	assert_int_equal(
+		vdpr_restore_run(w->ctx, dev, w->state, &w->opts, NULL),
+		-EBUSY);
+	assert_int_equal(vdpr_shadow_reset(w->ctx, shadow, NULL), -EBUSY);
+	assert_int_equal(vdpr_shadow_start(w->ctx, shadow, w->state, &ring),
+			 -EBUSY);
+	assert_string_not_equal(vdpr_ctx_cure(w->ctx), "");
+	assert_int_equal(w->wrap->n, before);
+}
+
+static void nothing_comes_between_two_steps(void **state)
+{
+	struct vdpr_shadow *shadow;
+	struct world w;
+	int ret;
+
+	(void)state;
+	setup(&w, "", VDPR_RESTORE_SHADOW);
+	shadow = shadow_of(&w);
+	begin(&w);
+	commit(&w);
+	do {
+		nothing_comes_between(&w, shadow);
+		ret = step(&w);
+	} while (ret > 0);
+	assert_int_equal(ret, 0);
+	/* The handle only listens now. */
+	assert_int_equal(vdpr_shadow_reset(w.ctx, shadow, NULL), 0);
+	assert_int_equal(
+		vdpr_restore_run(w.ctx, &w.wrap->base, w.state, &w.opts, NULL),
+		0);
+	vdpr_shadow_free(shadow);
+	done(&w);
+}
+
+/* However it ends, the device is free. */
+static void an_ended_restore_keeps_nothing_busy(void **state)
+{
+	struct vdpr_shadow *shadow;
+	struct world w;
+
+	(void)state;
+	setup(&w, "", 0);
+	shadow = shadow_of(&w);
+	begin(&w);
+	run(&w, 3);
+	assert_int_equal(vdpr_restore_cancel(w.restore), 0);
+	assert_int_equal(vdpr_shadow_reset(w.ctx, shadow, NULL), 0);
+	vdpr_restore_free(w.restore);
+	begin(&w);
+	vdpr_restore_free(w.restore);
+	assert_int_equal(vdpr_shadow_reset(w.ctx, shadow, NULL), 0);
+	begin(&w);
+	/* SET_FEATURES, or another one. */
+	w.wrap->fail_at = w.wrap->n + 15;
+	w.wrap->fail_errno = EIO;
+	assert_int_equal(run(&w, 0), -EIO);
+	assert_int_equal(vdpr_shadow_reset(w.ctx, shadow, NULL), 0);
+	vdpr_shadow_free(shadow);
+	done(&w);
+}
 
 static void early_stages_enable_nothing_and_the_rest_is_downtime(void **state)
 {
@@ -636,6 +728,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			early_stages_enable_nothing_and_the_rest_is_downtime),
+		cmocka_unit_test(nothing_comes_between_two_steps),
+		cmocka_unit_test(an_ended_restore_keeps_nothing_busy),
 		cmocka_unit_test(commit_may_come_first),
 		cmocka_unit_test(same_on_every_kind_of_device),
 		cmocka_unit_test(another_final_state_is_only_another_plan),
