@@ -219,7 +219,7 @@ int vdpr_run_look(struct vdpr_run *run)
 		return 0;
 	if (fds[0].revents)
 		return vdpr_run_cancelled(run);
-	return vdpr_run_config_called(run);
+	return runs ? vdpr_run_config_called(run) : 0;
 }
 
 int vdpr_run_check_limits(struct vdpr_run *run)
