@@ -50,6 +50,9 @@ static void note_vring(struct wrap *wrap, struct wrap_event *event,
 	event->value = vring->num;
 	if (event->request == VHOST_SET_VRING_NUM && vring->index < WRAP_QUEUES)
 		wrap->queue[vring->index].num = vring->num;
+	if (event->request == VHOST_SET_VRING_BASE &&
+	    vring->index < WRAP_QUEUES)
+		wrap->queue[vring->index].base = vring->num;
 	if (event->request == VHOST_VDPA_SET_VRING_ENABLE && cvq->device) {
 		event->shown = peek(wrap, cvq->driver + 2);
 		event->used = peek(wrap, cvq->device + 2);

@@ -25,7 +25,7 @@ struct wrap_map {
 };
 
 struct wrap_queue {
-	uint32_t num;
+	uint32_t num, base;
 	uint64_t desc, driver, device;
 };
 
