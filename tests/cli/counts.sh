@@ -29,7 +29,7 @@ print(counts["commands"], counts["kicks"], counts["ioctls"])' "$work/out") "$1"
 	[ "$1" -eq "$4" ]
 }
 
-# A ring-full behind each kick: two descriptors a command.
+# A ring-full behind each kick: two descriptors a command, one with INDIRECT_DESC.
 at_most() {
 	counts "$2" "$3" "$4" && [ "$kicks" -le "$5" ]
 	judge "$1" "$kicks kicks, at most $5"
@@ -37,11 +37,15 @@ at_most() {
 
 at_most 'a_ring_of_64_takes_32_commands_a_kick' 4096 0x1000a0000 sim 128
 at_most 'with_event_index_too' 4096 0x1200a0000 sim 128
+at_most 'with_indirect_descriptors_it_takes_64' 4096 0x1100a0000 sim 64
+at_most 'and_with_both' 4096 0x1300a0000 sim 64
 at_most 'a_ring_of_256_takes_128_commands_a_kick' 4096 0x1200a0000 \
 	sim:cvq-size=256 32
 at_most 'what_fits_the_ring_needs_one_kick' 32 0x1200a0000 sim 1
 at_most 'a_packed_ring_is_no_worse' 4096 0x5200a0000 \
 	sim:features=0x9230000730ffffaf 128
+at_most 'nor_is_one_with_indirect_descriptors' 4096 0x5300a0000 \
+	sim:features=0x9230000730ffffaf 64
 
 counts 16 0x1200a0000 sim
 few=$ioctls
