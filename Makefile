@@ -200,6 +200,10 @@ $(two_halves): $(two_halves).o $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(cjson_libs)
 
+# Named nowhere else, they would be removed as intermediate, and made again by the
+# next make, which knows them from their .d files.
+.SECONDARY: $(test_lib_obj) $(addsuffix .o,$(test_bin) $(test_prog))
+
 .PHONY: tests
 tests: $(test_bin) $(test_prog) $(traffic) $(shadow) $(vdpa_ask) $(doorbell) $(two_halves)
 

@@ -19,6 +19,15 @@ nothing_to_do_twice() {
 		! grep -qE '^  (CC|LD|AR) ' <<<"$out"
 }
 
+# A dry run of a tree of its own shows what would be removed as intermediate.
+no_object_of_a_test_is_thrown_away() {
+	local out
+	out=$(env -u MAKEFLAGS -u MAKELEVEL -u SAN -u CC make -n \
+		B="$root/none" tests) &&
+		grep -q 'test-engine\.o' <<<"$out" &&
+		! grep '^rm .*\.o' <<<"$out"
+}
+
 header_rebuilds_its_users() {
 	touch "$root/restore/quirks.h"
 	local out
@@ -49,6 +58,7 @@ clean_removes_the_build() {
 }
 
 check 'a second make has nothing to do' nothing_to_do_twice
+check 'what the tests are linked of is kept' no_object_of_a_test_is_thrown_away
 check 'a changed header rebuilds what includes it, and no more' header_rebuilds_its_users
 check 'V=1 shows the commands' v1_shows_commands
 check 'a sanitizer build has a tree of its own' sanitizer_has_a_tree_of_its_own
