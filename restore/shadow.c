@@ -462,6 +462,15 @@ static int set_origin(struct vdpr_ctx *ctx, struct vdpr_state *state,
 	return ret ? vdpr_fail_memory(ctx) : 0;
 }
 
+/* No misuse: a script may ask before there is a guest. */
+static int fail_empty(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
+{
+	vdpr_fail(ctx, VDPR_CAUSE_OTHER, -ENODATA,
+		  "%s: shadow: nothing is recorded yet", s->dev->name);
+	vdpr_cure(ctx, "load a state, or let the guest's driver start");
+	return -ENODATA;
+}
+
 int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		     struct vdpr_state **out)
 {
@@ -477,8 +486,7 @@ int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	origin = s->vrings_origin;
 	pthread_mutex_unlock(&s->record);
 	if (ret == -ENODATA)
-		return vdpr_shadow_misuse(ctx, s, ret,
-					  "nothing is recorded yet");
+		return fail_empty(ctx, s);
 	if (ret)
 		return ret;
 	if (add_ring(copy, &vring))
@@ -513,8 +521,7 @@ int vdpr_shadow_announce(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 				 "%s: shadow: the guest did not negotiate "
 				 "GUEST_ANNOUNCE",
 				 s->dev->name);
-	return ret ? vdpr_shadow_misuse(ctx, s, ret, "nothing is recorded yet")
-		   : 0;
+	return ret ? fail_empty(ctx, s) : 0;
 }
 
 /* -------------------------------------------------------------------- reset */

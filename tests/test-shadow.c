@@ -710,8 +710,11 @@ static void test_start_is_judged(void **data)
 	none.n_regions = 1;
 	assert_int_equal(vdpr_shadow_new(w.ctx, &w.fake.dev, &none, &second),
 			 0);
+	/* Not misuse: a script may ask before the guest is there. */
 	assert_int_equal(vdpr_shadow_save(w.ctx, second, &state), -ENODATA);
+	assert_int_equal(vdpr_ctx_cause(w.ctx), VDPR_CAUSE_OTHER);
 	assert_int_equal(vdpr_shadow_announce(w.ctx, second), -ENODATA);
+	assert_int_equal(vdpr_ctx_cause(w.ctx), VDPR_CAUSE_OTHER);
 	assert_int_equal(vdpr_shadow_process(w.ctx, second, NULL), 0);
 	ring = guest_opts(&w.guest);
 	ring.num = 65;

@@ -179,6 +179,8 @@ until [ -S "$socket" ] || [ $tries -eq 100 ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 done
+fails 1 'nothing is recorded yet; load' waiting_process_has_nothing_to_save \
+	save --control "$socket"
 fails 3 'RSS' reason_comes_back_though_the_process_ends \
 	load "$data/typical.json" "control:$socket"
 end state_that_does_not_fit_ends_the_waiting 3
