@@ -37,19 +37,11 @@ int control_check(struct cli *cli, const char *word)
 
 int control_state(struct cli *cli, const char *word, struct vdpr_state **out)
 {
-	const char *path = socket_path(word);
-	int code;
-
 	cli->stage = "control";
-	if (vdpr_control_save(cli->ctx, path, deadline(cli), cli->signals,
-			      out) < 0)
-		return fail_ctx(cli);
-	code = input_origin(cli, *out, "control", path);
-	if (code) {
-		vdpr_state_free(*out);
-		*out = NULL;
-	}
-	return code;
+	return vdpr_control_save(cli->ctx, socket_path(word), deadline(cli),
+				 cli->signals, out) < 0
+		       ? fail_ctx(cli)
+		       : 0;
 }
 
 /* The report in an answer, as text; NULL: there is none. */

@@ -1536,7 +1536,11 @@ VDPR_API int vdpr_control_request(struct vdpr_ctx *ctx, const char *path,
 				  uint64_t deadline, int cancel_fd, char **out);
 
 /** vdpr_control_save() - the state of the device of another process.
- * As vdpr_control_request().
+ *
+ * Its origin is "control:" and @path; that of "vrings" stays what the process
+ * said where it tells how positions were found ("device", "guest-used-index":
+ * vdpr_shadow_quiesce()).
+ * Return: as vdpr_control_request().
  */
 VDPR_API int vdpr_control_save(struct vdpr_ctx *ctx, const char *path,
 			       uint64_t deadline, int cancel_fd,

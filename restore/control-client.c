@@ -3,6 +3,7 @@
 #include "restore/control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 #include "restore/json-scan.h"
 #include "restore/json-walk.h"
 #include "restore/line-socket.h"
+#include "restore/state.h"
 
 #define DEFAULT_NSEC 10000000000ull
 
@@ -156,21 +158,64 @@ int vdpr_control_request(struct vdpr_ctx *ctx, const char *path,
 	return ret;
 }
 
+/* How the positions of rings were found is known to the other side alone, and
+ * decides whether buffers may be processed again. */
+static bool tells_positions(const char *origin)
+{
+	return origin && (!strcmp(origin, VDPR_ORIGIN_DEVICE) ||
+			  !strcmp(origin, VDPR_ORIGIN_USED_INDEX));
+}
+
+static int set_origin(struct vdpr_line_socket *s, struct vdpr_state *state)
+{
+	const char *vrings = vdpr_origin_get(state, "vrings");
+	_cleanup_free_ char *kept = NULL, *source = NULL;
+	int ret;
+
+	if (vdpr_text_copy(&kept, tells_positions(vrings) ? vrings : NULL))
+		return vdpr_fail_memory(s->ctx);
+	if (asprintf(&source, "control:%s", s->name) < 0) {
+		source = NULL;
+		return vdpr_fail_memory(s->ctx);
+	}
+	ret = vdpr_state_set_origin(s->ctx, state, source);
+	if (!ret && kept && vdpr_origin_set(state, "vrings", kept))
+		ret = vdpr_fail_memory(s->ctx);
+	return ret;
+}
+
+/* What the answer has. */
+static int take_state(struct vdpr_line_socket *s, struct vdpr_json_value root,
+		      struct vdpr_state **out)
+{
+	struct vdpr_json_value text = vdpr_value_member(root, "state");
+	struct vdpr_state *state;
+	int ret;
+
+	if (!text.at)
+		return vdpr_line_bad(s, "its answer has no state");
+	ret = vdpr_state_parse(s->ctx, text.at, (size_t)(text.end - text.at),
+			       &state);
+	if (ret)
+		return ret;
+	ret = set_origin(s, state);
+	if (ret) {
+		vdpr_state_free(state);
+		return ret;
+	}
+	*out = state;
+	return 0;
+}
+
 int vdpr_control_save(struct vdpr_ctx *ctx, const char *path, uint64_t deadline,
 		      int cancel_fd, struct vdpr_state **out)
 {
 	struct vdpr_line_socket s = socket_of(ctx, path, deadline, cancel_fd);
-	struct vdpr_json_value root = { NULL, NULL }, state;
+	struct vdpr_json_value root = { NULL, NULL };
 	int ret = ask(&s, "save", NULL, &root);
 
-	if (!ret) {
-		state = vdpr_value_member(root, "state");
-		ret = state.at
-			      ? vdpr_state_parse(ctx, state.at,
-						 (size_t)(state.end - state.at),
-						 out)
-			      : vdpr_line_bad(&s, "its answer has no state");
-	}
+	if (!ret)
+		ret = take_state(&s, root, out);
 	vdpr_line_close(&s);
 	return ret;
 }

@@ -284,8 +284,8 @@ static int quiesce(struct quiesce *q)
 	if (ret)
 		return ret;
 	ret = vdpr_shadow_set_vrings(q->s, q->vring, q->opts.n_vrings,
-				     q->used_index ? "guest-used-index"
-						   : "device");
+				     q->used_index ? VDPR_ORIGIN_USED_INDEX
+						   : VDPR_ORIGIN_DEVICE);
 	return ret ? vdpr_fail_memory(q->ctx) : 0;
 }
 

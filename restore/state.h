@@ -262,6 +262,10 @@ int vdpr_strings_add(struct vdpr_strings *list, const char *text);
 /* The same, but not twice. */
 int vdpr_strings_add_new(struct vdpr_strings *list, const char *text);
 void vdpr_strings_free(struct vdpr_strings *list);
+/* Of vrings: how their positions were found, not who has told them. */
+#define VDPR_ORIGIN_DEVICE "device"
+#define VDPR_ORIGIN_USED_INDEX "guest-used-index"
+
 int vdpr_origin_set(struct vdpr_state *state, const char *name,
 		    const char *source);
 void vdpr_origin_clear(struct vdpr_state *state);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "restore/ctx.h"
+#include "restore/state.h"
 #include "tests/faults/inject.h"
 #include "tests/texts.h"
 
@@ -43,14 +44,23 @@ struct world {
 	struct vdpr_state *loaded;
 	unsigned int n_saves;
 	atomic_uint loads;
+	const char *origin; /* of the rings that a save tells; NULL: none */
 };
 
 static int on_save(void *data, struct vdpr_ctx *ctx, struct vdpr_state **out)
 {
 	struct world *w = data;
 
+	int ret;
+
 	w->n_saves++;
-	return vdpr_state_parse(ctx, state_text, strlen(state_text), out);
+	ret = vdpr_state_parse(ctx, state_text, strlen(state_text), out);
+	if (!ret && w->origin) {
+		(*out)->has_vrings = true;
+		ret = vdpr_state_set_origin(ctx, *out, "shadow");
+	}
+	return ret || !w->origin ? ret
+				 : vdpr_origin_set(*out, "vrings", w->origin);
 }
 
 static int on_load(void *data, struct vdpr_ctx *ctx, struct vdpr_state *state)
@@ -435,6 +445,39 @@ static void library_asks_itself(void **state)
 	vdpr_ctx_free(a.ctx);
 }
 
+/* The positions of the rings are from somewhere: all else is from this process. */
+static void origin_is_the_socket_s_but_for_positions(void **state)
+{
+	static const struct {
+		const char *said, *origin;
+	} table[] = {
+		{ "device", "device" },
+		{ "guest-used-index", "guest-used-index" },
+		{ "shadow", NULL },
+	};
+	struct world *w = *state;
+	struct asking a = { .path = w->path };
+	char socket[80];
+
+	snprintf(socket, sizeof(socket), "control:%s", w->path);
+	assert_int_equal(vdpr_ctx_new(&a.ctx), 0);
+	assert_int_equal(listen_with(w, 0, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		pthread_t thread;
+
+		w->origin = table[i].said;
+		pthread_create(&thread, NULL, ask_in_thread, &a);
+		serve(w, 300);
+		pthread_join(thread, NULL);
+		assert_int_equal(a.ret, 0);
+		assert_string_equal(vdpr_origin_get(a.state, "vrings"),
+				    table[i].origin ? table[i].origin : socket);
+		assert_string_equal(vdpr_origin_get(a.state, "vlan"), socket);
+		vdpr_state_free(a.state);
+	}
+	vdpr_ctx_free(a.ctx);
+}
+
 static void thread_of_the_library_serves(void **state)
 {
 	struct world *w = *state;
@@ -744,6 +787,7 @@ int main(void)
 		T(who_loads_may_go_away),
 		T(end_of_a_load_is_heard_though_the_process_ends),
 		T(library_asks_itself),
+		T(origin_is_the_socket_s_but_for_positions),
 		T(thread_of_the_library_serves),
 		T(bad_servers_are_told_from_each_other),
 		T(socket_is_for_its_user_alone),

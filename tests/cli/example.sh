@@ -124,6 +124,11 @@ exits 0 stopped_device_is_saved_all_the_same \
 holds quiesced_state_has_the_positions \
 	'{v["index"]: v["base"] for v in j["vrings"]}[1] == 3
 	and j["origin"]["vrings"] == "device"' "$work/quiesced.json"
+exits 0 stopped_device_is_saved_with_its_positions \
+	save --control "$socket" -o "$work/stopped.json"
+holds how_they_were_found_is_not_lost \
+	"j['origin']['vrings'] == 'device'
+	and j['origin']['mac'] == 'control:$socket'" "$work/stopped.json"
 word 'unquiesce'
 hears device_comes_back '^vmm: back: resumed$'
 word 'guest send 5'
