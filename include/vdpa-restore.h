@@ -1527,7 +1527,8 @@ VDPR_API void vdpr_control_free(struct vdpr_control *control);
  * Return: 0, -EACCES or -EPERM (not allowed: also where the socket belongs to
  * another user than this one or root), -ENOENT, -ECONNREFUSED, -ETIME,
  * -ECANCELED, -EPIPE (it hung up), -EBADMSG (what answers is no control socket),
- * -EINVAL (@path, @command), or -EREMOTEIO (the answer is a failure: the message
+ * -EINVAL (@path, @command, or a @state too many or too few; before anybody is
+ * asked), or -EREMOTEIO (the answer is a failure: the message
  * and its VDPR_CAUSE_* are the other side's).
  */
 VDPR_API int vdpr_control_request(struct vdpr_ctx *ctx, const char *path,

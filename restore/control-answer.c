@@ -318,10 +318,33 @@ static int do_load(struct job *job)
 static const struct {
 	const char *name;
 	int (*run)(struct job *job);
+	bool takes_state;
 } commands[] = {
-	{ "save", do_save }, { "show", do_show },     { "verify", do_verify },
-	{ "load", do_load }, { "counts", do_counts },
+	{ "save", do_save, false },	{ "show", do_show, false },
+	{ "verify", do_verify, true },	{ "load", do_load, true },
+	{ "counts", do_counts, false },
 };
+
+static const char known_commands[] =
+	"it may be save, show, verify, load or counts";
+
+int vdpr_control_check(struct vdpr_ctx *ctx, const char *command, bool state)
+{
+	for (size_t i = 0; command && i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(command, commands[i].name) != 0)
+			continue;
+		return state == commands[i].takes_state
+			       ? 0
+			       : vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+					   "control: %s takes %s state",
+					   command, state ? "no" : "a");
+	}
+	vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+		  "control: %s: not a command that is known",
+		  command ? command : "(null)");
+	vdpr_cure(ctx, "%s", known_commands);
+	return -EINVAL;
+}
 
 /* -------------------------------------------------------------------- parsing */
 
@@ -378,7 +401,7 @@ static int run(struct job *job, struct vdpr_json_value root)
 	}
 	vdpr_fail(job->ctx, VDPR_CAUSE_USAGE, -EINVAL,
 		  "control: the request's command is not known");
-	vdpr_cure(job->ctx, "it may be save, show, verify, load or counts");
+	vdpr_cure(job->ctx, "%s", known_commands);
 	return -EINVAL;
 }
 

@@ -147,8 +147,10 @@ int vdpr_control_request(struct vdpr_ctx *ctx, const char *path,
 {
 	struct vdpr_line_socket s = socket_of(ctx, path, deadline, cancel_fd);
 	struct vdpr_json_value root = { NULL, NULL };
-	int ret = ask(&s, command, state, &root);
+	int ret = vdpr_control_check(ctx, command, state);
 
+	if (!ret)
+		ret = ask(&s, command, state, &root);
 	if (out)
 		*out = root.at ? strndup(root.at, (size_t)(root.end - root.at))
 			       : NULL;

@@ -22,6 +22,10 @@ int vdpr_control_answer(struct vdpr_ctx *ctx,
 			const struct vdpr_control_ops *ops, const char *line,
 			size_t len, struct vdpr_buf *out, bool *load);
 
+/* vdpr_control_check() - can that be asked, with or without a state?
+ * Return: 0 or -EINVAL (VDPR_CAUSE_USAGE). */
+int vdpr_control_check(struct vdpr_ctx *ctx, const char *command, bool state);
+
 /* The answer to a load that has ended. @report: may be NULL. */
 void vdpr_control_put_report(struct vdpr_ctx *ctx, int result,
 			     const struct vdpr_report *report,

@@ -561,6 +561,41 @@ static void bad_servers_are_told_from_each_other(void **state)
 			 -ENOENT);
 }
 
+/* Judged before there is anybody to ask. */
+static void what_cannot_be_asked_is_misuse(void **state)
+{
+	static const struct {
+		const char *command;
+		bool state;
+		int ret;
+	} table[] = {
+		{ "zzz", false, -EINVAL },    { "", false, -EINVAL },
+		{ NULL, false, -EINVAL },     { "load", false, -EINVAL },
+		{ "verify", false, -EINVAL }, { "save", true, -EINVAL },
+		{ "save", false, -ENOENT },   { "show", false, -ENOENT },
+		{ "counts", false, -ENOENT }, { "load", true, -ENOENT },
+		{ "verify", true, -ENOENT },
+	};
+	struct world *w = *state;
+	struct vdpr_state *s = NULL;
+
+	assert_int_equal(on_save(w, w->ctx, &s), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		char *answer = NULL;
+
+		assert_int_equal(vdpr_control_request(w->ctx, w->path,
+						      table[i].command,
+						      table[i].state ? s : NULL,
+						      0, 0, &answer),
+				 table[i].ret);
+		assert_null(answer);
+		assert_int_equal(vdpr_ctx_cause(w->ctx),
+				 table[i].ret == -EINVAL ? VDPR_CAUSE_USAGE
+							 : VDPR_CAUSE_OTHER);
+	}
+	vdpr_state_free(s);
+}
+
 /* ------------------------------------------------------------------ the socket */
 
 static void socket_is_for_its_user_alone(void **state)
@@ -790,6 +825,7 @@ int main(void)
 		T(origin_is_the_socket_s_but_for_positions),
 		T(thread_of_the_library_serves),
 		T(bad_servers_are_told_from_each_other),
+		T(what_cannot_be_asked_is_misuse),
 		T(socket_is_for_its_user_alone),
 		T(left_over_socket_is_replaced_and_a_living_one_is_not),
 		T(bad_options_are_refused),
