@@ -1447,7 +1447,7 @@ struct vdpr_control_ops {
 	struct vdpr_shadow *shadow; /* for save and counters; may be NULL */
 };
 
-/* Serve the socket in a thread of the library's. It blocks all signals. */
+/* Serve the socket in a thread of the library's, which blocks all signals. */
 #define VDPR_CONTROL_THREAD (1u << 0)
 /* One more user may connect: @uid. It can, only once the caller has changed the
  * socket's owner or mode. */
@@ -1487,7 +1487,11 @@ VDPR_API int vdpr_control_fd(const struct vdpr_control *control);
 
 /** vdpr_control_process() - serve whoever is there; never waits.
  *
- * A bounded piece of work: if there is more, the descriptor stays readable. What
+ * At most one request of each client: if there is more, the descriptor stays
+ * readable. A request takes processor time as its state is long: for one of 4 MiB,
+ * 180,000 addresses, that is some tenths of a second. Whoever may connect can make
+ * it take that, so a loop that relays a guest's commands, too, is better served
+ * with VDPR_CONTROL_THREAD: there a request holds up other requests alone. What
  * clients do wrong is their own failure, not this function's.
  * Return: 0, -EINVAL (VDPR_CONTROL_THREAD serves it), or the errno of
  * epoll_wait().

@@ -246,26 +246,38 @@ static void put_section(void *data, const char *section,
 	vdpr_json_close(w, '}');
 }
 
-static int put_comparison(struct job *job, const struct vdpr_state *want,
-			  const struct vdpr_state *have)
+/* @sections: as a JSON array. */
+static void put_verdict(struct job *job, bool differs, const char *sections)
 {
 	struct vdpr_json_writer w = { .out = job->out, .compact = true };
-	unsigned int flags = job->request.rings ? VDPR_COMPARE_RINGS : 0;
-	int differs =
-		vdpr_state_compare(job->ctx, want, have, flags, NULL, NULL);
 
-	if (differs < 0)
-		return differs;
 	vdpr_json_open(&w, '{');
 	vdpr_json_key_u64(&w, "exit", differs ? VDPR_CAUSE_REFUSED : 0);
 	vdpr_json_key(&w, "error");
 	vdpr_json_put_null(&w);
 	vdpr_json_key_bool(&w, "same", !differs);
-	vdpr_json_key(&w, "sections");
-	vdpr_json_open(&w, '[');
-	(void)vdpr_state_compare(job->ctx, want, have, flags, put_section, &w);
-	vdpr_json_close(&w, ']');
+	vdpr_control_put_json(&w, "sections", sections);
 	end(&w);
+}
+
+/* Compared once, for it takes as long as the states are large. */
+static int put_comparison(struct job *job, const struct vdpr_state *want,
+			  const struct vdpr_state *have)
+{
+	_cleanup_buf_ struct vdpr_buf sections = { 0 };
+	struct vdpr_json_writer w = { .out = &sections, .compact = true };
+	unsigned int flags = job->request.rings ? VDPR_COMPARE_RINGS : 0;
+	int differs;
+
+	vdpr_json_open(&w, '[');
+	differs = vdpr_state_compare(job->ctx, want, have, flags, put_section,
+				     &w);
+	vdpr_json_close(&w, ']');
+	if (differs < 0)
+		return differs;
+	if (vdpr_buf_error(&sections))
+		return vdpr_fail_memory(job->ctx);
+	put_verdict(job, differs, sections.data);
 	return 0;
 }
 
