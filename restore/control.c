@@ -555,8 +555,9 @@ static int take_opts(struct vdpr_ctx *ctx, struct vdpr_control *c,
 static int take_ops(struct vdpr_ctx *ctx, struct vdpr_control *c,
 		    const struct vdpr_control_ops *ops)
 {
-	memcpy(&c->ops, ops,
-	       ops->size < sizeof(c->ops) ? ops->size : sizeof(c->ops));
+	if (ops)
+		memcpy(&c->ops, ops,
+		       ops->size < sizeof(c->ops) ? ops->size : sizeof(c->ops));
 	if (!c->ops.save && !c->ops.load && !c->ops.shadow)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "control: neither save, load nor shadow is "

@@ -91,6 +91,13 @@ static int copy_opts(struct vdpr_run *run)
 	return 0;
 }
 
+static bool lacks_list(const struct vdpr_restore_opts *opts)
+{
+	return (opts->n_vrings && !opts->vrings) ||
+	       (opts->n_in_use && !opts->in_use) ||
+	       (opts->n_warn && !opts->warn);
+}
+
 int vdpr_opts_take(struct vdpr_ctx *ctx, const struct vdpr_restore_opts *from,
 		   struct vdpr_restore_opts *to)
 {
@@ -102,6 +109,10 @@ int vdpr_opts_take(struct vdpr_ctx *ctx, const struct vdpr_restore_opts *from,
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "options: flags 0x%x are not known",
 				 to->flags & ~known_flags);
+	if (lacks_list(to))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "options: a number of vrings, in_use or warn "
+				 "without the list");
 	return 0;
 }
 

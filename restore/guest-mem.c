@@ -35,7 +35,7 @@ int vdpr_guest_mem_init(struct vdpr_guest_mem *mem, vdpr_translate_fn translate,
 	*mem = (struct vdpr_guest_mem){ .translate = translate, .data = data };
 	if (translate)
 		return 0;
-	if (!n)
+	if (!n || !region)
 		return -EINVAL;
 	mem->region = calloc(n, sizeof(*mem->region));
 	if (!mem->region)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "restore/ctx.h"
+#include "restore/engine.h"
 #include "restore/quirks.h"
 #include "restore/shadow.h"
 #include "restore/sizes.h"
@@ -300,6 +301,10 @@ int vdpr_shadow_quiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	    vdpr_struct_take(&q.opts, sizeof(q.opts), opts, VDPR_LEAST_QUIESCE))
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
 					  "options: VDPR_INIT() is missing");
+	if (q.opts.n_vrings && !q.opts.vrings)
+		return vdpr_shadow_misuse(ctx, s, -EINVAL,
+					  "options: a number of vrings without "
+					  "the list");
 	q.deadline = q.opts.deadline ? q.opts.deadline
 				     : vdpr_now() + DEFAULT_TIMEOUT;
 	pthread_mutex_lock(&s->lock);
@@ -396,12 +401,11 @@ int vdpr_shadow_unquiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	struct vdpr_restore_opts o = VDPR_INIT(struct vdpr_restore_opts);
 	int ret;
 
-	if (opts)
-		memcpy(&o, opts,
-		       opts->size < sizeof(o) ? opts->size : sizeof(o));
-	o.size = sizeof(o);
 	if (out)
 		*out = NULL;
+	ret = vdpr_opts_take(ctx, opts, &o);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&s->lock);
 	ret = unquiesce(ctx, s, &o, out);
 	pthread_mutex_unlock(&s->lock);

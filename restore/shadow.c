@@ -95,7 +95,8 @@ static int take_opts(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 
 	if (vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_SHADOW))
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
-					  "options: VDPR_INIT() is missing");
+					  "no options, or VDPR_INIT() is "
+					  "missing");
 	s->answer_nsec = o.answer_msec * NSEC_PER_MSEC;
 	if (o.flags)
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
@@ -325,11 +326,12 @@ static int start(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		return vdpr_shadow_misuse(ctx, s, -EBUSY, "started already");
 	if (vdpr_struct_take(&ring, sizeof(ring), given, VDPR_LEAST_GUEST_RING))
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
-					  "VDPR_INIT() is missing");
-	if (!state->negotiated_known)
+					  "no ring, or VDPR_INIT() is missing");
+	if (!state || !state->negotiated_known)
 		return vdpr_shadow_misuse(
 			ctx, s, -EINVAL,
-			"the state's negotiated features are not known");
+			"no state, or its negotiated features are not "
+			"known");
 	ret = vdpr_dev_check_busy(ctx, s->dev);
 	if (!ret)
 		ret = take_fds(ctx, s, &ring);

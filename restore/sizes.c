@@ -11,6 +11,8 @@ int vdpr_struct_take(void *to, size_t size, const void *from, size_t least)
 	size_t theirs;
 
 	memset(to, 0, size);
+	if (!from)
+		return -EINVAL;
 	memcpy(&theirs, from, sizeof(theirs));
 	if (theirs < least)
 		return -EINVAL;
@@ -23,11 +25,14 @@ int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
 		     struct vdpr_vring **out)
 {
 	const uint8_t *at = (const uint8_t *)from;
-	size_t stride = count ? from->size : 0;
-	struct vdpr_vring *rings = calloc(count + 1, sizeof(*rings));
+	size_t stride = count && from ? from->size : 0;
+	struct vdpr_vring *rings;
 	size_t size;
 
 	*out = NULL;
+	if (count && !from)
+		return -EINVAL;
+	rings = calloc(count + 1, sizeof(*rings));
 	if (!rings)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++, at += stride) {

@@ -34,14 +34,14 @@
  * @to: ours, of @size bytes; zero on failure.
  * @from: the caller's, of any alignment.
  * @least: VDPR_LEAST_*.
- * Return: 0, -EINVAL (shorter than that: VDPR_INIT() is missing).
+ * Return: 0, -EINVAL (NULL, or shorter than that: VDPR_INIT() is missing).
  */
 int vdpr_struct_take(void *to, size_t size, const void *from, size_t least);
 
 /* vdpr_vrings_take() - rings of a caller's, whose structs have the stride of its
  * header.
  * @out: copies, freed with free(); NULL on failure.
- * Return: 0, -ENOMEM, -EINVAL (unequal or too small a size).
+ * Return: 0, -ENOMEM, -EINVAL (none, or unequal or too small a size).
  */
 int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
 		     struct vdpr_vring **out);

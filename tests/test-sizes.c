@@ -356,10 +356,57 @@ static void what_is_missing_reads_as_zero(void **state)
 	assert_int_equal(ours.old, 0);
 }
 
+#define MISUSED(ctx, call)                                               \
+	do {                                                             \
+		assert_int_equal((call), -EINVAL);                       \
+		assert_int_equal(vdpr_ctx_cause(ctx), VDPR_CAUSE_USAGE); \
+	} while (0)
+
+/* Numbers without their lists, and no options where there must be some. */
+static void what_is_not_there_is_not_looked_at(void **state)
+{
+	const struct vdpr_restore_opts none =
+		VDPR_INIT(struct vdpr_restore_opts);
+	struct vdpr_shadow_opts room = VDPR_INIT(struct vdpr_shadow_opts);
+	struct vdpr_quiesce_opts quiet = VDPR_INIT(struct vdpr_quiesce_opts);
+	struct vdpr_guest_ring_opts ring =
+		VDPR_INIT(struct vdpr_guest_ring_opts);
+	struct vdpr_restore_opts opts[3] = { none, none, none };
+	struct vdpr_shadow *shadow = NULL;
+	struct vdpr_control *control;
+	struct vdpr_restore *restore;
+	struct world w;
+
+	(void)state;
+	setup(&w);
+	opts[0].n_vrings = 1;
+	opts[1].n_in_use = 1;
+	opts[2].n_warn = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(opts); i++) {
+		MISUSED(w.ctx, vdpr_restore_run(w.ctx, w.dev, w.state, &opts[i],
+						NULL));
+		MISUSED(w.ctx, vdpr_restore_begin(w.ctx, w.dev, w.state,
+						  &opts[i], &restore));
+		MISUSED(w.ctx,
+			vdpr_shadow_unquiesce(w.ctx, w.shadow, &opts[i], NULL));
+	}
+	room.n_regions = 1;
+	MISUSED(w.ctx, vdpr_shadow_new(w.ctx, w.dev, &room, &shadow));
+	MISUSED(w.ctx, vdpr_shadow_new(w.ctx, w.dev, NULL, &shadow));
+	MISUSED(w.ctx, vdpr_shadow_start(w.ctx, w.shadow, w.state, NULL));
+	MISUSED(w.ctx, vdpr_shadow_start(w.ctx, w.shadow, NULL, &ring));
+	quiet.n_vrings = 1;
+	MISUSED(w.ctx, vdpr_shadow_quiesce(w.ctx, w.shadow, &quiet, NULL));
+	MISUSED(w.ctx, vdpr_control_new(w.ctx, "/tmp/vdpr-none", NULL, NULL,
+					&control));
+	done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(structs_of_any_header),
+		cmocka_unit_test(what_is_not_there_is_not_looked_at),
 		cmocka_unit_test(what_is_missing_reads_as_zero),
 	};
 
