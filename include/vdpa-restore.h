@@ -19,7 +19,11 @@
  *   n % 64 of word n / 64.
  * - Nothing is printed, no process is ended, no signal handler is installed and
  *   no state is shared between handles. One handle may be used by one thread at
- *   a time; different handles by different threads at once.
+ *   a time; different handles by different threads at once. But the functions of
+ *   one shadow may be called from several threads at once, vdpr_control_loaded()
+ *   from any.
+ * - No thread is started, but for the device of "sim" and with
+ *   VDPR_CONTROL_THREAD.
  * - Option structs begin with their own size in bytes. Set it with
  *   VDPR_INIT(); members past the caller's size read as zero.
  *   One smaller than in the first version that had it may be refused (-EINVAL).

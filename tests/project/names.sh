@@ -31,6 +31,20 @@ functions_are_functions() {
 	[ -z "$left" ]
 }
 
+# Between SYNOPSIS and DESCRIPTION, as the header declares it.
+synopsis_is_the_header() {
+	local left
+	sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' docs/vdpa-restore.3 |
+		sed -nE 's/^\.Fn (vdpr_[a-z0-9_]+) (.*)$/\1(\2)/p' |
+		sed 's/" "/, /g; s/"//g' | sort >"$root/shown"
+	grep -v '^#' "$header" | tr '\n\t' '  ' | grep -oE 'VDPR_API [^;]*;' | tr -s ' ' |
+		sed -E 's/^[^(]*[ *](vdpr_[a-z0-9_]+\([^)]*\)).*$/\1/' |
+		sort >"$root/declared"
+	left=$(diff "$root/declared" "$root/shown")
+	echo "$left"
+	[ "$(wc -l <"$root/declared")" -gt 80 ] && [ -z "$left" ]
+}
+
 # [text](target) of files here; a heading within one is not looked at.
 links_lead_somewhere() {
 	local page target bad=0
@@ -47,5 +61,6 @@ links_lead_somewhere() {
 
 check 'names of ours in the documents are in the header' names_are_the_headers
 check 'and what is called there is a function' functions_are_functions
+check 'the manual has each function as the header has it' synopsis_is_the_header
 check 'links lead to files that are there' links_lead_somewhere
 echo "1..$n"
