@@ -1384,7 +1384,10 @@ struct vdpr_quiesce_opts {
  * device had taken but not used are then processed again.
  * Return: 0, -EALREADY, -ENODATA (not started), -ETIME (no answer by the
  * deadline; VDPR_CAUSE_DEADLINE), -EPROTO, -EIO (as vdpr_shadow_process()),
- * -EFAULT (a used index is not in guest memory), or with VDPR_CAUSE_REFUSED and
+ * -EFAULT (a used index is not in guest memory) or the errno of
+ * VHOST_GET_VRING_BASE: then the device is quiesced without all bases being known,
+ * and vdpr_shadow_unquiesce() brings it back by RESUME; where it has none, only with
+ * fresh rings, as after vdpr_shadow_reset(). Or with VDPR_CAUSE_REFUSED and
  * the device running on as before: -EOPNOTSUPP, a packed ring without
  * VHOST_GET_VRING_BASE, whose position guest memory does not tell, or a device
  * that would have to be reset and takes no base (vp_vdpa, eni: facts of their
@@ -1405,8 +1408,10 @@ VDPR_API int vdpr_shadow_quiesce(struct vdpr_ctx *ctx,
  * A suspended device that offers VHOST_BACKEND_F_RESUME is resumed, its control
  * virtqueue enabled again (mlx5 forgets that in suspend) and each queue kicked.
  * Any other is reset and restored to the recorded state.
- * Return: 0, -EINVAL (not quiesced), or as vdpr_restore_run(): then the device
- * is reset, and vdpr_shadow_unquiesce() may be tried again.
+ * Return: 0, -EINVAL (not quiesced), the errno of VHOST_VDPA_RESUME,
+ * VHOST_VDPA_SET_VRING_ENABLE or a kick, or as vdpr_restore_run(). After any of
+ * these but -EINVAL, -EBUSY and -ENOTSUP, where it stands still as before, the
+ * device is reset; vdpr_shadow_unquiesce() may be tried again, and restores it.
  */
 VDPR_API int vdpr_shadow_unquiesce(struct vdpr_ctx *ctx,
 				   struct vdpr_shadow *shadow,

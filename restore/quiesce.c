@@ -356,6 +356,13 @@ static int resume(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	return ret ? vdpr_shadow_call_failed(ctx, s, "kick", ret) : 0;
 }
 
+/* Half awake it would be of no use: the next try restores it. */
+static void reset_after(struct vdpr_shadow *s)
+{
+	(void)vdpr_dev_reset(s->dev);
+	s->suspended = false;
+}
+
 /* On the way back the device is at reset, whatever went wrong. */
 static int restore(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		   struct vdpr_restore_opts *opts, struct vdpr_report **out)
@@ -370,7 +377,12 @@ static int restore(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	s->suspended = false;
 	ret = vdpr_restore_run(ctx, s->dev, state, opts, out);
 	vdpr_state_free(state);
-	return ret ? ret : vdpr_shadow_attach(ctx, s);
+	if (ret)
+		return ret;
+	ret = vdpr_shadow_attach(ctx, s);
+	if (ret)
+		reset_after(s);
+	return ret;
 }
 
 static int unquiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
@@ -380,10 +392,13 @@ static int unquiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 
 	if (!s->quiesced)
 		return vdpr_shadow_misuse(ctx, s, -EINVAL, "not quiesced");
-	if (s->suspended && acked(s, VHOST_BACKEND_F_RESUME))
+	if (s->suspended && acked(s, VHOST_BACKEND_F_RESUME)) {
 		ret = resume(ctx, s, opts);
-	else
+		if (ret)
+			reset_after(s);
+	} else {
 		ret = restore(ctx, s, opts, out);
+	}
 	if (ret)
 		return ret;
 	s->quiesced = false;

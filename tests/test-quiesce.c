@@ -15,6 +15,7 @@
 #include "restore/shadow.h"
 #include "restore/uapi.h"
 #include "tests/guest.h"
+#include "tests/wrap-dev.h"
 
 #define PACKED BIT_ULL(VIRTIO_F_RING_PACKED)
 #define ANNOUNCE BIT_ULL(VIRTIO_NET_F_GUEST_ANNOUNCE)
@@ -39,6 +40,7 @@ struct data_ring {
 struct world {
 	struct vdpr_ctx *ctx;
 	struct vdpr_dev *dev;
+	struct wrap *wrap; /* the same */
 	struct guest guest;
 	struct data_ring rx, tx;
 	struct vdpr_shadow *shadow;
@@ -80,8 +82,8 @@ static void open_device(struct world *w, const char *more)
 		 (int)getpid());
 	remove(w->dump);
 	snprintf(name, sizeof(name), "sim:dump=%s%s", w->dump, more);
-	if (vdpr_dev_open(w->ctx, name, &w->dev))
-		fail_msg("%s", vdpr_ctx_error(w->ctx));
+	w->wrap = wrap_open(name, 8);
+	w->dev = &w->wrap->base;
 	if (vdpr_dev_map(w->ctx, w->dev, GUEST_GPA, GUEST_LEN, w->guest.mem, 0))
 		fail_msg("%s", vdpr_ctx_error(w->ctx));
 }
@@ -301,6 +303,80 @@ static void test_suspend_and_resume(void **data)
 		judge_device(&w);
 		done(&w);
 	}
+}
+
+/* RESUME, the control queue's SET_VRING_ENABLE: reset, and the next try restores. */
+static void test_a_failed_resume_is_a_reset(void **data)
+{
+	(void)data;
+	for (unsigned int call = 1; call <= 2; call++) {
+		struct vdpr_report *report = NULL;
+		struct vdpr_quiesce_opts quiet;
+		struct vdpr_restore_opts back;
+		struct vdpr_vring vrings[2];
+		uint8_t status = 1;
+		struct world w;
+
+		setup(&w, 0, "");
+		add_vlan(&w, 5);
+		transmit(&w, 5);
+		assert_true(are_sent(&w, 5, 2000));
+		back = restore_opts(vrings, &w);
+		quiet = quiesce_opts(vrings);
+		assert_int_equal(
+			vdpr_shadow_quiesce(w.ctx, w.shadow, &quiet, NULL), 0);
+		send_vlan(&w, 6);
+		w.wrap->fail_at = w.wrap->n + call;
+		w.wrap->fail_errno = EIO;
+		assert_int_equal(
+			vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, &report),
+			-EIO);
+		assert_non_null(
+			strstr(vdpr_ctx_error(w.ctx),
+			       call == 1 ? "RESUME" : "SET_VRING_ENABLE"));
+		assert_int_equal(vdpr_dev_get_status(w.dev, &status), 0);
+		assert_int_equal(status, 0);
+		assert_false(is_answered(&w, 2));
+		if (vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, &report))
+			fail_msg("%s", vdpr_ctx_error(w.ctx));
+		assert_non_null(report);
+		vdpr_report_free(report);
+		assert_true(is_answered(&w, 50));
+		transmit(&w, 2);
+		assert_true(are_sent(&w, 2, 2000));
+		judge_device(&w);
+		done(&w);
+	}
+}
+
+/* It stands still, and comes back as any other. */
+static void test_a_base_that_is_not_told(void **data)
+{
+	struct vdpr_quiesce_opts quiet;
+	struct vdpr_restore_opts back;
+	struct vdpr_vring vrings[2];
+	struct world w;
+
+	(void)data;
+	setup(&w, 0, "");
+	add_vlan(&w, 5);
+	back = restore_opts(vrings, &w);
+	quiet = quiesce_opts(vrings);
+	/* SUSPEND, a first base, a second one. */
+	w.wrap->fail_at = w.wrap->n + 3;
+	w.wrap->fail_errno = EIO;
+	assert_int_equal(vdpr_shadow_quiesce(w.ctx, w.shadow, &quiet, NULL),
+			 -EIO);
+	assert_non_null(strstr(vdpr_ctx_error(w.ctx), "GET_VRING_BASE"));
+	assert_int_equal(vdpr_shadow_quiesce(w.ctx, w.shadow, &quiet, NULL),
+			 -EALREADY);
+	send_vlan(&w, 6);
+	assert_false(is_answered(&w, 2));
+	assert_int_equal(vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, NULL),
+			 0);
+	assert_true(is_answered(&w, 50));
+	judge_device(&w);
+	done(&w);
 }
 
 /* ------------------------------------------------------------------ restore */
@@ -524,6 +600,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_suspend_and_resume),
+		cmocka_unit_test(test_a_failed_resume_is_a_reset),
+		cmocka_unit_test(test_a_base_that_is_not_told),
 		cmocka_unit_test(test_reset_and_restore),
 		cmocka_unit_test(test_no_way_back_is_said_before),
 		cmocka_unit_test(test_packed_without_bases_is_refused),
