@@ -142,6 +142,8 @@ static void move(struct machine *from, struct machine *m, const char *text)
 	need(steps(m) == VDPR_STEP_COMMIT);
 	need(!nic_final(&m->nic, text));
 	need(steps(m) == VDPR_STEP_DONE);
+	/* The events of the device are looked for on. */
+	need(nic_incoming_step(&m->nic) == VDPR_STEP_DONE);
 }
 
 /* A ring that began elsewhere would have old commands carried out again. */
