@@ -223,6 +223,8 @@ man5 := docs/vdpa-restore-state.5 docs/vdpa-restore-transcript.5
 man3 := docs/vdpa-restore.3
 man7 := docs/vdpa-restore-library.7
 example_files := $(addprefix examples/vmm/,README.md vmm.c guest.c shared.h)
+# Beside the example, so that what leads from one to the other holds there, too.
+doc_files := $(sort $(wildcard docs/*.md docs/*.rst))
 
 .PHONY: install
 install: all
@@ -231,7 +233,7 @@ install: all
 		'$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(MANDIR)/man5' \
 		'$(DESTDIR)$(MANDIR)/man3' '$(DESTDIR)$(MANDIR)/man7' \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore' \
-		'$(DESTDIR)$(DOCDIR)/examples/vmm' \
+		'$(DESTDIR)$(DOCDIR)/examples/vmm' '$(DESTDIR)$(DOCDIR)/docs' \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions' \
 		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d'
@@ -247,6 +249,7 @@ install: all
 	install -m 644 $(man7) '$(DESTDIR)$(MANDIR)/man7/'
 	install -m 644 docs/state.schema.json '$(DESTDIR)$(DATADIR)/vdpa-restore/'
 	install -m 644 $(example_files) '$(DESTDIR)$(DOCDIR)/examples/vmm/'
+	install -m 644 $(doc_files) '$(DESTDIR)$(DOCDIR)/docs/'
 	install -m 644 completions/vdpa-restore.bash \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore'
 	install -m 644 completions/_vdpa-restore \
@@ -267,13 +270,13 @@ uninstall:
 		'$(DESTDIR)$(MANDIR)/man3/$(notdir $(man3))' \
 		'$(DESTDIR)$(MANDIR)/man7/$(notdir $(man7))' \
 		'$(DESTDIR)$(DATADIR)/vdpa-restore/state.schema.json' \
-		$(foreach file,$(example_files),'$(DESTDIR)$(DOCDIR)/$(file)') \
+		$(foreach file,$(example_files) $(doc_files),'$(DESTDIR)$(DOCDIR)/$(file)') \
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/zsh/site-functions/_vdpa-restore' \
 		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/vdpa-restore.fish'
 	-rmdir '$(DESTDIR)$(DATADIR)/vdpa-restore' \
 		'$(DESTDIR)$(DOCDIR)/examples/vmm' '$(DESTDIR)$(DOCDIR)/examples' \
-		'$(DESTDIR)$(DOCDIR)' 2>/dev/null
+		'$(DESTDIR)$(DOCDIR)/docs' '$(DESTDIR)$(DOCDIR)' 2>/dev/null
 
 # -------------------------------------------------------------------- tests
 

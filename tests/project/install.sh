@@ -82,6 +82,37 @@ run_example() {
 		tr -d ' \n' <"$root/state" | grep -q '"ids":\[5\]'
 }
 
+# From page to page, and to the example: what else they name is in the source.
+links_hold() {
+	local doc=$root/dest/usr/share/doc/vdpa-restore page target bad=0 seen=0
+
+	while read -r page; do
+		while read -r target; do
+			seen=$((seen + 1))
+			[ -e "$(dirname "$page")/$target" ] && continue
+			echo "${page#"$doc"/}: $target"
+			bad=1
+		done < <(grep -oE '\]\([^):#]+' "$page" | cut -c3- |
+			grep -E '\.(md|rst)$|/vmm$' | grep -v tests/)
+	done < <(find "$doc" -name '*.md')
+	[ $seen -gt 5 ] && [ $bad -eq 0 ]
+}
+
+# What the header and the manual pages send their readers to.
+named_pages_are_there() {
+	local dest=$root/dest/usr page bad=0 seen=0
+
+	while read -r page; do
+		seen=$((seen + 1))
+		[ -e "$dest/share/doc/vdpa-restore/$page" ] && continue
+		echo "$page"
+		bad=1
+	done < <(grep -ohE 'docs/[a-z-]+\.(md|rst)' \
+		"$dest/include/vdpa-restore.h" "$dest"/share/man/man[3578]/* |
+		sort -u)
+	[ $seen -gt 1 ] && [ $bad -eq 0 ]
+}
+
 run_shared() {
 	LD_LIBRARY_PATH="$root/dest/usr/lib" "$root/shared" tests/data/typical.json
 }
@@ -115,5 +146,7 @@ else
 fi
 check 'the example VMM builds from the package' build_example
 check 'and its guest is relayed, stopped and brought back' run_example
+check 'links of the installed pages hold' links_hold
+check 'the pages that header and manual name are installed' named_pages_are_there
 check 'uninstall leaves nothing behind' nothing_left
 echo "1..$n"
