@@ -1381,9 +1381,12 @@ struct vdpr_quiesce_opts {
  * not (vp_vdpa) or the device was reset, it is the used index in guest memory,
  * found by the shadow's translation of vring.device, and the state says
  * "guest-used-index" as the origin of "vrings", else "device": buffers that the
- * device had taken but not used are then processed again.
+ * device had taken but not used are then processed again. A guest that broke its
+ * control ring is no obstacle: a warning is logged, the ring's base is behind the
+ * last command that it was answered, and its driver has to begin again, here or
+ * elsewhere.
  * Return: 0, -EALREADY, -ENODATA (not started), -ETIME (no answer by the
- * deadline; VDPR_CAUSE_DEADLINE), -EPROTO, -EIO (as vdpr_shadow_process()),
+ * deadline; VDPR_CAUSE_DEADLINE), -EIO (as vdpr_shadow_process()),
  * -EFAULT (a used index is not in guest memory) or the errno of
  * VHOST_GET_VRING_BASE: then the device is quiesced without all bases being known,
  * and vdpr_shadow_unquiesce() brings it back by RESUME; where it has none, only with

@@ -154,6 +154,18 @@ static int wait_for_answer(struct quiesce *q)
 	return 0;
 }
 
+/* One round. A guest that broke its ring is stopped all the same: nothing of it is
+ * read or written, and the record has its ring as far as it went. */
+static int relay(struct quiesce *q)
+{
+	int ret = vdpr_relay(q->ctx, q->s);
+
+	if (ret != -EPROTO || !q->s->guest_fault)
+		return ret;
+	vdpr_ctx_clear(q->ctx);
+	return 0;
+}
+
 /* Takes no further command, and waits for those that the device has. */
 static int drain(struct quiesce *q)
 {
@@ -161,7 +173,7 @@ static int drain(struct quiesce *q)
 
 	q->s->paused = true;
 	for (;;) {
-		ret = vdpr_relay(q->ctx, q->s);
+		ret = relay(q);
 		if (ret || !q->s->n)
 			break;
 		ret = wait_for_answer(q);
@@ -171,6 +183,12 @@ static int drain(struct quiesce *q)
 	if (ret) {
 		q->s->paused = false;
 		(void)vdpr_eventfd_signal(q->s->again);
+	} else if (q->s->guest_fault) {
+		vdpr_log(
+			q->ctx, VDPR_LOG_WARNING,
+			"%s: quiesce: the guest's control virtqueue is broken: "
+			"%s",
+			q->s->dev->name, q->s->guest_fault);
 	}
 	return ret;
 }

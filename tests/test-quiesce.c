@@ -379,6 +379,46 @@ static void test_a_base_that_is_not_told(void **data)
 	done(&w);
 }
 
+/* A guest cannot keep its host from being emptied. */
+static void test_a_broken_ring_is_no_obstacle(void **data)
+{
+	struct vdpr_quiesce_opts quiet;
+	struct vdpr_restore_opts back;
+	struct vdpr_state *state = NULL;
+	struct vdpr_vring vrings[2];
+	unsigned int events = 0;
+	struct world w;
+
+	(void)data;
+	setup(&w, 0, "");
+	add_vlan(&w, 5);
+	transmit(&w, 5);
+	assert_true(are_sent(&w, 5, 2000));
+	back = restore_opts(vrings, &w);
+	quiet = quiesce_opts(vrings);
+	/* One is on its way; the available index jumps. */
+	send_vlan(&w, 6);
+	assert_int_equal(vdpr_shadow_process(w.ctx, w.shadow, NULL), 0);
+	vdpr_put_le16(w.guest.mem + 64 * 16 + 2, 0x4000);
+	assert_int_equal(eventfd_write(w.guest.kick, 1), 0);
+	assert_int_equal(vdpr_shadow_process(w.ctx, w.shadow, &events),
+			 -EPROTO);
+	assert_int_equal(events, VDPR_SHADOW_GUEST_BROKEN);
+	if (vdpr_shadow_quiesce(w.ctx, w.shadow, &quiet, &state))
+		fail_msg("%s", vdpr_ctx_error(w.ctx));
+	assert_true(vdpr_vlan_has(state, 6));
+	assert_int_equal(vrings[1].base, 5);
+	assert_int_equal(state->n_vrings, 3);
+	vdpr_state_free(state);
+	/* Back here it is as broken as before; its data queues go on. */
+	assert_int_equal(vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, NULL),
+			 0);
+	assert_int_equal(vdpr_shadow_process(w.ctx, w.shadow, NULL), -EPROTO);
+	transmit(&w, 1);
+	assert_true(are_sent(&w, 1, 2000));
+	done(&w);
+}
+
 /* ------------------------------------------------------------------ restore */
 
 static void without_suspend(struct world *w)
@@ -602,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_suspend_and_resume),
 		cmocka_unit_test(test_a_failed_resume_is_a_reset),
 		cmocka_unit_test(test_a_base_that_is_not_told),
+		cmocka_unit_test(test_a_broken_ring_is_no_obstacle),
 		cmocka_unit_test(test_reset_and_restore),
 		cmocka_unit_test(test_no_way_back_is_said_before),
 		cmocka_unit_test(test_packed_without_bases_is_refused),
