@@ -6,22 +6,29 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Of many refusals so many stand in one line or in the log; all in the report. */
+/* Of many warnings so many are logged; all are in the report. */
 #define REFUSALS_NAMED 8
 
 /* ---------------------------------------------------------- judging answers */
 
-/* "rss: device refused RSS_CONFIG 4.1 (309 bytes, ack 1), payload 3f00..." */
+/* "rss: device refused RSS_CONFIG 4.1 (309 bytes, ack 1)" */
+static void refusal_name(const struct vdpr_plan_entry *entry, int ack,
+			 struct vdpr_buf *out)
+{
+	vdpr_buf_printf(out, "%s: device refused %s %u.%u (%zu bytes, ack %d)",
+			entry->info->section, entry->info->name,
+			entry->info->ctrl_class, entry->info->command,
+			entry->len + 2, ack);
+}
+
+/* The same with ", payload 3f00..." */
 static void refusal_text(const struct vdpr_plan *plan, size_t i, int ack,
 			 struct vdpr_buf *out)
 {
 	const struct vdpr_plan_entry *entry = &plan->entry[i];
 	size_t shown = entry->len < 32 ? entry->len : 32;
 
-	vdpr_buf_printf(out, "%s: device refused %s %u.%u (%zu bytes, ack %d)",
-			entry->info->section, entry->info->name,
-			entry->info->ctrl_class, entry->info->command,
-			entry->len + 2, ack);
+	refusal_name(entry, ack, out);
 	if (!entry->len)
 		return;
 	vdpr_buf_str(out, ", payload ");
@@ -230,31 +237,96 @@ static int post(struct vdpr_run *run, size_t end)
 	return vdpr_ring_wants_kick(&run->cvq->ring) ? kick(run) : 0;
 }
 
+static bool is_refused(const struct vdpr_run *run, size_t i)
+{
+	const struct vdpr_report *report = run->report;
+
+	return report->result[i].ack > VIRTIO_NET_OK &&
+	       !vdpr_only_warns(&run->opts,
+				report->plan->entry[i].info->section);
+}
+
+/* What a plan may have many commands for, each with another number; or NULL. */
+static const char *numbered(const struct vdpr_command_info *info)
+{
+	if (info->ctrl_class == VIRTIO_NET_CTRL_VLAN)
+		return "VLANs";
+	if (info->ctrl_class == VIRTIO_NET_CTRL_NOTF_COAL &&
+	    info->command == VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET)
+		return "queues";
+	return NULL;
+}
+
+/* It is what their payload begins with. */
+static unsigned int number_of(const struct vdpr_plan *plan, size_t i)
+{
+	return vdpr_get_le16(plan->bytes + plan->entry[i].offset);
+}
+
+/* "1-3,7": the numbers of the refused commands from @i to before @end. */
+static void refused_numbers(const struct vdpr_run *run, size_t i, size_t end,
+			    struct vdpr_buf *out)
+{
+	const struct vdpr_plan *plan = run->report->plan;
+	const char *comma = "";
+
+	while (i < end) {
+		unsigned int first = number_of(plan, i), last = first;
+
+		if (!is_refused(run, i++))
+			continue;
+		while (i < end && is_refused(run, i) &&
+		       number_of(plan, i) == last + 1) {
+			last++;
+			i++;
+		}
+		vdpr_buf_printf(out, "%s%u", comma, first);
+		if (last > first)
+			vdpr_buf_printf(out, "-%u", last);
+		comma = ",";
+	}
+}
+
+/* Names the refused command @i, and those after it that differ only in the
+ * number. Return: where the next one begins. */
+static size_t name_refused(const struct vdpr_run *run, size_t i,
+			   struct vdpr_buf *out)
+{
+	const struct vdpr_plan *plan = run->report->plan;
+	const struct vdpr_plan_entry *entry = &plan->entry[i];
+	const char *noun = numbered(entry->info);
+	int ack = run->report->result[i].ack;
+	size_t count = 1, end = i + 1;
+
+	for (;
+	     noun && end < plan->count && plan->entry[end].info == entry->info;
+	     end++)
+		count += is_refused(run, end);
+	if (count == 1) {
+		refusal_text(plan, i, ack, out);
+		return end;
+	}
+	refusal_name(entry, ack, out);
+	vdpr_buf_printf(out, " of %zu %s: ", count, noun);
+	refused_numbers(run, i, end, out);
+	return end;
+}
+
 /* One line for all commands that were refused. */
 int vdpr_run_report_refused(struct vdpr_run *run)
 {
-	const struct vdpr_report *report = run->report;
 	_cleanup_buf_ struct vdpr_buf text = { 0 };
-	size_t count = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < report->plan->count; i++) {
-		const struct vdpr_command_info *info =
-			report->plan->entry[i].info;
-		int ack = report->result[i].ack;
-
-		if (ack <= VIRTIO_NET_OK ||
-		    vdpr_only_warns(&run->opts, info->section))
+	while (i < run->report->plan->count) {
+		if (!is_refused(run, i)) {
+			i++;
 			continue;
-		/* A line stays readable; the report has every command. */
-		if (++count > REFUSALS_NAMED)
-			continue;
+		}
 		if (text.len)
 			vdpr_buf_str(&text, "; ");
-		refusal_text(report->plan, i, ack, &text);
+		i = name_refused(run, i, &text);
 	}
-	if (count > REFUSALS_NAMED)
-		vdpr_buf_printf(&text, "; and %zu more",
-				count - REFUSALS_NAMED);
 	vdpr_run_device_wrong(run, "%s", text.data ? text.data : "refused");
 	vdpr_cure(run->ctx, "the device was reset; --warn SECTION goes on "
 			    "without that section, at the guest's risk");

@@ -726,6 +726,36 @@ static void all_refused_commands_of_a_ring_full_are_named(void **state)
 	done(&w);
 }
 
+/* Where many differ only in what they are of, one name and all numbers. */
+static void refused_commands_of_a_kind_stand_together(void **state)
+{
+	const char *at = strstr(full, "{\"index\":3");
+	char *text = NULL;
+	struct world w;
+	(void)state;
+
+	/* What came before the VLANs leaves room for 57 of 102. */
+	setup_and_run(&w, full, "sim:refuse=2.0,refuse=1.1", 8);
+	assert_int_equal(w.ret, -EPROTO);
+	assert_true(error_has(&w, "MAC_ADDR_SET 1.1 (8 bytes, ack 1), payload "
+				  "525400aabbcc; vlan: device refused VLAN_ADD "
+				  "2.0 (4 bytes, ack 1) of 57 VLANs: "
+				  "0,42,100-154"));
+	assert_null(strstr(vdpr_ctx_error(w.ctx), "more"));
+	done(&w);
+
+	assert_true(asprintf(&text, "%.*s%s,%s,%s", (int)(at - full), full,
+			     "{\"index\":0,\"max_packets\":8,\"max_usecs\":9}",
+			     "{\"index\":2,\"max_packets\":8,\"max_usecs\":9}",
+			     at) > 0);
+	setup_and_run(&w, text, "sim:refuse=6.2", 8);
+	assert_int_equal(w.ret, -EPROTO);
+	assert_true(error_has(&w, "coalescing: device refused NOTF_COAL_VQ_SET "
+				  "6.2 (14 bytes, ack 1) of 3 queues: 0,2-3"));
+	free(text);
+	done(&w);
+}
+
 /* Some firmware leaves config as it was; a third address is another matter. */
 static void config_has_the_mac_that_was_set_or_the_old_one(void **state)
 {
@@ -991,6 +1021,7 @@ int main(void)
 		cmocka_unit_test(vmm_given_features_are_dropped_with_a_warning),
 		cmocka_unit_test(every_fault_ends_in_a_reset_device),
 		cmocka_unit_test(all_refused_commands_of_a_ring_full_are_named),
+		cmocka_unit_test(refused_commands_of_a_kind_stand_together),
 		cmocka_unit_test(
 			config_has_the_mac_that_was_set_or_the_old_one),
 		cmocka_unit_test(
