@@ -120,7 +120,7 @@ struct vdpr_ring {
 };
 
 /* vdpr_ring_init() - a fresh ring.
- * @num: entries, a power of two for split, 2..VDPR_RING_MAX.
+ * @num: entries, a power of two for split, 2..VDPR_RING_MAX; 1 if indirect.
  */
 void vdpr_ring_init(struct vdpr_ring *ring,
 		    const struct vdpr_ring_format *format, uint16_t num,

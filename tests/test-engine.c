@@ -383,12 +383,14 @@ static void kicks_are_at_most_one_a_ring_full(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		for (unsigned int size = 2; size <= 256; size *= 2) {
+		for (unsigned int size = 1; size <= 256; size *= 2) {
 			size_t full_ring = formats[i].half ? size / 2 : size;
 			char more[64];
 			struct world w;
 			size_t before, late;
 
+			if (!full_ring)
+				continue;
 			snprintf(more, sizeof(more), ",cvq-size=%u", size);
 			setup_format(&w, &formats[i], more);
 			run(&w);
@@ -726,6 +728,20 @@ static void all_refused_commands_of_a_ring_full_are_named(void **state)
 	done(&w);
 }
 
+static void a_ring_of_one_entry_needs_indirect_descriptors(void **state)
+{
+	struct world w;
+	(void)state;
+
+	setup_and_run(&w, mac_only, "sim:cvq-size=1", 2);
+	assert_int_equal(w.ret, -ENOTSUP);
+	assert_int_equal(vdpr_ctx_cause(w.ctx), VDPR_CAUSE_REFUSED);
+	assert_true(error_has(&w, "control virtqueue of 1 entries"));
+	assert_true(error_has(&w, "INDIRECT_DESC (bit 28)"));
+	assert_undone(&w);
+	done(&w);
+}
+
 /* Where many differ only in what they are of, one name and all numbers. */
 static void refused_commands_of_a_kind_stand_together(void **state)
 {
@@ -1021,6 +1037,8 @@ int main(void)
 		cmocka_unit_test(vmm_given_features_are_dropped_with_a_warning),
 		cmocka_unit_test(every_fault_ends_in_a_reset_device),
 		cmocka_unit_test(all_refused_commands_of_a_ring_full_are_named),
+		cmocka_unit_test(
+			a_ring_of_one_entry_needs_indirect_descriptors),
 		cmocka_unit_test(refused_commands_of_a_kind_stand_together),
 		cmocka_unit_test(
 			config_has_the_mac_that_was_set_or_the_old_one),
