@@ -987,28 +987,41 @@ static void any_call_may_fail(void **state)
 	assert_true(tried > 60);
 }
 
-static void a_reset_that_fails_leaves_it_to_the_close(void **state)
+static void check_failing_reset(const struct format *format, int err)
 {
 	struct world w;
 	size_t calls;
-	(void)state;
 
 	/* The refusal's undo begins with SET_STATUS(0): make just that fail. */
-	setup_and_run(&w, full, "sim:refuse=1.1", 8);
+	setup_format(&w, format, ",refuse=1.1");
+	run(&w);
 	calls = wrap_find(w.wrap, 0, VHOST_VDPA_SET_STATUS, -1);
 	for (size_t i = calls; i < w.wrap->n; i++)
 		if (w.wrap->event[i].request == VHOST_VDPA_SET_STATUS)
 			calls = i;
 	assert_int_equal(w.wrap->event[calls].value, 0);
 	done(&w);
-	setup(&w, full, "sim:refuse=1.1", 8);
+	setup_format(&w, format, ",refuse=1.1");
 	w.wrap->fail_at = calls + 1;
-	w.wrap->fail_errno = EIO;
+	w.wrap->fail_errno = err;
 	run(&w);
 	assert_int_equal(w.ret, -EPROTO);
+	/* What failed is the refusal, not the reset after it. */
+	assert_true(error_has(&w, "MAC_ADDR_SET"));
 	/* Still mapped and still ours, until the close that resets. */
 	assert_non_null(w.wrap->base.cvq);
+	assert_true(wrap_mapped(w.wrap) > 0);
 	done(&w);
+}
+
+static void a_reset_that_fails_leaves_it_to_the_close(void **state)
+{
+	static const int errnos[] = { EIO, EBUSY, ETIMEDOUT };
+	(void)state;
+
+	for (size_t f = 0; f < ARRAY_SIZE(formats); f++)
+		for (size_t i = 0; i < ARRAY_SIZE(errnos); i++)
+			check_failing_reset(&formats[f], errnos[i]);
 }
 
 int main(void)
