@@ -112,6 +112,7 @@ struct cli {
 	size_t out_len;
 	bool answered;		/* @out holds the object of --json already */
 	bool all_vlans_unknown; /* --all-vlans=unknown */
+	char *failure_text, *failure_cure; /* what failed last, ours; or NULL */
 };
 
 /* Present CLOCK_MONOTONIC time in nanoseconds. */
@@ -362,8 +363,12 @@ char *out_hex(const void *data, size_t len);
  * Return: 0, or 1 after saying why it could not be written. */
 int out_flush(struct cli *cli);
 
-/* Writes all bytes to a descriptor. Return: 0 or -errno. */
-int out_write(int fd, const char *text, size_t len);
+/* Writes all bytes to a descriptor. A signal ends the wait for a reader that does not
+ * read; @signals: signals_block(), or negative. Return: 0, -ECANCELED, -errno. */
+int out_write(int fd, int signals, const char *text, size_t len);
+
+/* What out_write() ended with, in words. */
+const char *out_reason(int err);
 
 /* Descriptor that a path such as "-", /dev/stdout or /dev/fd/63 stands for, or
  * -1. They are symbolic links, which the library would replace by a file. */

@@ -87,6 +87,10 @@ static int fail_text(struct cli *cli, int code, const char *text,
 		     const char *cure)
 {
 	print_line(text, cure);
+	free(cli->failure_text);
+	free(cli->failure_cure);
+	cli->failure_text = strdup(text);
+	cli->failure_cure = strdup(cure ? cure : "");
 	if (cli->json && !cli->answered) {
 		cli->answered = true; /* no second try when memory ran out */
 		print_object(cli, code, text, cure);

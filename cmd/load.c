@@ -3,7 +3,9 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct option_info load_options[] = {
@@ -30,6 +32,7 @@ static const struct option_info load_options[] = {
 struct load {
 	const char *file, *dev;
 	const char *timeline; /* file to draw to, or NULL */
+	int timeline_fd;      /* where that is no file to be replaced, or -1 */
 	const char *control;  /* socket to serve, or NULL */
 	bool hold;
 	struct vdpr_restore_opts opts;
@@ -203,16 +206,35 @@ static int read_state(struct cli *cli, const struct load *load,
 	return 0;
 }
 
+/* A pipe or a device. One that nobody reads is no reason to wait. */
+static int open_timeline(struct cli *cli, struct load *load)
+{
+	load->timeline_fd =
+		open(load->timeline, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return load->timeline_fd < 0 ? fail(cli, VDPR_CAUSE_OTHER, NULL,
+					    "%s: open: %s", load->timeline,
+					    errno == ENXIO ? "nobody reads it"
+							   : strerror(errno))
+				     : 0;
+}
+
 /* Before the device is touched: a picture that cannot be written would make a
  * restored device look like a failure. */
-static int check_timeline(struct cli *cli, const struct load *load)
+static int check_timeline(struct cli *cli, struct load *load)
 {
+	struct stat st;
 	_cleanup_free_ char *folder = NULL;
 	const char *slash;
 
-	if (!load->timeline || out_descriptor(load->timeline) >= 0)
+	if (!load->timeline)
 		return 0;
 	cli->stage = "timeline";
+	load->timeline_fd = out_descriptor(load->timeline);
+	if (load->timeline_fd >= 0)
+		return 0;
+	if (!stat(load->timeline, &st) &&
+	    (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		return open_timeline(cli, load);
 	slash = strrchr(load->timeline, '/');
 	folder = slash ? strndup(load->timeline,
 				 (size_t)(slash - load->timeline) + 1)
@@ -235,12 +257,29 @@ static int block_signals(struct cli *cli, struct load *load)
 	return 0;
 }
 
-static int print_report(struct cli *cli, const struct vdpr_report *report)
+/* The report of a restore that worked, with the failure that came after it. */
+static int print_with_failure(struct cli *cli, const char *text, int code)
+{
+	cJSON *object = cJSON_Parse(text);
+
+	cJSON_ReplaceItemInObjectCaseSensitive(object, "exit",
+					       cJSON_CreateNumber(code));
+	cJSON_DeleteItemFromObjectCaseSensitive(object, "error");
+	json_add_error(object, cli->stage, cli->failure_text,
+		       cli->failure_cure);
+	return out_json(cli, code, object);
+}
+
+/* @failed: 0, or the exit code of what failed after the restore. */
+static int print_report(struct cli *cli, const struct vdpr_report *report,
+			int failed)
 {
 	_cleanup_free_ char *text = NULL;
 
 	if (vdpr_report_format(cli->ctx, report, &text) < 0)
 		return fail_ctx(cli);
+	if (cli->json && failed)
+		return print_with_failure(cli, text, failed);
 	if (cli->json) {
 		fputs(text, cli->out);
 		cli->answered = true;
@@ -251,7 +290,7 @@ static int print_report(struct cli *cli, const struct vdpr_report *report)
 
 /* Draws to a descriptor, which is no file to be replaced. */
 static int draw_to_fd(struct cli *cli, const struct load *load,
-		      const struct vdpr_report *report, int fd)
+		      const struct vdpr_report *report)
 {
 	_cleanup_free_ char *text = NULL;
 	int rc = vdpr_report_timeline(cli->ctx, report, VDPR_TIMELINE_JSON,
@@ -259,22 +298,20 @@ static int draw_to_fd(struct cli *cli, const struct load *load,
 
 	if (rc < 0)
 		return fail_ctx(cli);
-	rc = out_write(fd, text, strlen(text));
+	rc = out_write(load->timeline_fd, cli->signals, text, strlen(text));
 	return rc < 0 ? fail(cli, VDPR_CAUSE_OTHER, NULL, "%s: write: %s",
-			     load->timeline, strerror(-rc))
+			     load->timeline, out_reason(rc))
 		      : 0;
 }
 
 static int draw(struct cli *cli, const struct load *load,
 		const struct vdpr_report *report)
 {
-	int fd = load->timeline ? out_descriptor(load->timeline) : -1;
-
 	if (!load->timeline)
 		return 0;
 	cli->stage = "timeline";
-	if (fd >= 0)
-		return draw_to_fd(cli, load, report, fd);
+	if (load->timeline_fd >= 0)
+		return draw_to_fd(cli, load, report);
 	if (vdpr_report_write_timeline(cli->ctx, report, load->timeline) < 0)
 		return fail_ctx(cli);
 	return 0;
@@ -292,20 +329,23 @@ static int fail_restore(struct cli *cli, const struct load *load,
 	cli->answered |= wanted && cli->json;
 	code = fail_ctx(cli);
 	if (wanted)
-		print_report(cli, report);
+		print_report(cli, report, 0);
 	/* A second failure is said, but the first one decides. */
 	if (report)
 		(void)draw(cli, load, report);
 	return code;
 }
 
-/* With --json there is one answer: an error if the picture failed. */
+/* With --json there is one answer: the report, with the error if the picture
+ * failed. */
 static int report_success(struct cli *cli, const struct load *load,
 			  const struct vdpr_report *report)
 {
-	int drawn = draw(cli, load, report);
-	int code = drawn && cli->json ? 0 : print_report(cli, report);
+	int drawn, code;
 
+	cli->answered = cli->json;
+	drawn = draw(cli, load, report);
+	code = print_report(cli, report, drawn);
 	return code ? code : drawn;
 }
 
@@ -332,10 +372,14 @@ static int restore_on(struct cli *cli, const struct load *load,
 	if (vdpr_restore_run(cli->ctx, dev, state, &load->opts, &report) < 0)
 		return fail_restore(cli, load, report);
 	code = report_success(cli, load, report);
+	/* A picture is no reason to give a restored device up. */
+	if (load->hold) {
+		int held = hold(cli, load, control);
+
+		return code ? code : held;
+	}
 	if (code)
 		return code;
-	if (load->hold)
-		return hold(cli, load, control);
 	note(cli,
 	     "%s: a rehearsal: the device is reset, and this state gone, "
 	     "when this command ends",
@@ -364,7 +408,8 @@ static int restore(struct cli *cli, const struct load *load,
 
 static int load_run(struct cli *cli, const struct args *args)
 {
-	struct load load = { .opts = VDPR_INIT(struct vdpr_restore_opts) };
+	struct load load = { .opts = VDPR_INIT(struct vdpr_restore_opts),
+			     .timeline_fd = -1 };
 	_cleanup_state_ struct vdpr_state *state = NULL;
 	int code = parse(cli, args, &load);
 
@@ -376,8 +421,7 @@ static int load_run(struct cli *cli, const struct args *args)
 		code = check_timeline(cli, &load);
 	if (!code)
 		code = restore(cli, &load, state);
-	if (cli->signals >= 0)
-		close(cli->signals);
+	/* cli->signals stays: the answer is still to be written. */
 	free(load.warn);
 	return code;
 }

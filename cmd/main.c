@@ -121,6 +121,8 @@ int main(int argc, char **argv)
 		fputs("vdpa-restore: out of memory\n", stderr);
 	vdpr_ctx_free(cli.ctx);
 	cJSON_Delete(cli.conflicts);
+	free(cli.failure_text);
+	free(cli.failure_cure);
 	if (cli.out)
 		fclose(cli.out);
 	free(cli.out_text);

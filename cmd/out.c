@@ -3,6 +3,8 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,12 +127,34 @@ int out_json(struct cli *cli, int code, cJSON *object)
 	return code;
 }
 
-int out_write(int fd, const char *text, size_t len)
+/* Waits until something can be written, or for a signal that is blocked otherwise.
+ * Return: 0, -ECANCELED, -errno. */
+static int wait_writable(int fd, int signals)
 {
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
+	struct pollfd fds[2] = { { .fd = fd, .events = POLLOUT },
+				 { .fd = signals, .events = POLLIN } };
 
-		if (n < 0 && errno == EINTR)
+	/* What can be written at once is, whatever has come meanwhile. */
+	if (poll(fds, 1, 0) > 0)
+		return 0;
+	if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+		return -errno;
+	return !fds[0].revents && fds[1].revents ? -ECANCELED : 0;
+}
+
+int out_write(int fd, int signals, const char *text, size_t len)
+{
+	/* So much fits in where there is room at all. */
+	size_t most = isatty(fd) ? 1 : PIPE_BUF;
+
+	while (len > 0) {
+		int ret = wait_writable(fd, signals);
+		ssize_t n;
+
+		if (ret)
+			return ret;
+		n = write(fd, text, len < most ? len : most);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
 			return -errno;
@@ -138,6 +162,11 @@ int out_write(int fd, const char *text, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+const char *out_reason(int err)
+{
+	return err == -ECANCELED ? "interrupted" : strerror(-err);
 }
 
 int out_descriptor(const char *path)
@@ -167,11 +196,12 @@ int out_flush(struct cli *cli)
 
 	if (fflush(cli->out) != 0)
 		return fail_memory(cli);
-	rc = out_write(STDOUT_FILENO, cli->out_text, cli->out_len);
+	rc = out_write(STDOUT_FILENO, cli->signals, cli->out_text,
+		       cli->out_len);
 	rewind(cli->out);
 	if (rc < 0)
 		return fail(cli, VDPR_CAUSE_OTHER, NULL,
-			    "standard output: write: %s", strerror(-rc));
+			    "standard output: write: %s", out_reason(rc));
 	return 0;
 }
 

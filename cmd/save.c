@@ -65,7 +65,7 @@ static int write_state(struct cli *cli, const struct vdpr_state *state,
 
 	cli->stage = "write";
 	/* From here on it is written whole, and no temporary file stays behind. */
-	(void)signals_block();
+	cli->signals = signals_block();
 	if (fd < 0)
 		return vdpr_state_write(cli->ctx, state, path) < 0
 			       ? fail_ctx(cli)
@@ -75,7 +75,7 @@ static int write_state(struct cli *cli, const struct vdpr_state *state,
 		cli->answered = true;
 		return 0;
 	}
-	rc = out_write(fd, text, len);
+	rc = out_write(fd, cli->signals, text, len);
 	return rc < 0 ? fail_output(cli, path, -rc) : 0;
 }
 

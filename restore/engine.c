@@ -265,6 +265,10 @@ int vdpr_run_config_called(struct vdpr_run *run)
  * again after so long. */
 #define ASK_AGAIN_NSEC 100000ull
 
+/* A wait that a stop of the process interrupts goes on afterwards for what was left
+ * of it, so none is longer than this: the deadline is of the clock. */
+#define WAIT_NSEC 250000000ull
+
 /* When the wait ends even if nothing is heard. */
 static uint64_t wait_until(const struct vdpr_run *run, uint64_t now,
 			   int call_fd)
@@ -275,7 +279,7 @@ static uint64_t wait_until(const struct vdpr_run *run, uint64_t now,
 		until = run->stall_at > now ? run->stall_at : now;
 	if (call_fd <= 0 && now + ASK_AGAIN_NSEC < until)
 		until = now + ASK_AGAIN_NSEC;
-	return until;
+	return until - now > WAIT_NSEC ? now + WAIT_NSEC : until;
 }
 
 /* Blocks until the device, the caller or the clock has something to say. */

@@ -389,6 +389,15 @@ static int spin(struct vdpr_run *run)
 	return 0;
 }
 
+/* A device that changed or broke down meanwhile refuses, too, but that is not what
+ * is wrong with it. */
+static int end_refused(struct vdpr_run *run)
+{
+	int ret = vdpr_step_limits(run);
+
+	return ret ? ret : vdpr_run_report_refused(run);
+}
+
 /* Sends commands up to @end and waits until every one is used and judged. */
 static int drive(struct vdpr_run *run, size_t end)
 {
@@ -404,7 +413,7 @@ static int drive(struct vdpr_run *run, size_t end)
 
 		/* The rest of a batch is let through, so all are named. */
 		if (!ring->outstanding && run->n_refused)
-			return vdpr_run_report_refused(run);
+			return end_refused(run);
 		if (!ring->outstanding && run->next == end)
 			return 0;
 		if (run->prefilled || !ring->outstanding ||

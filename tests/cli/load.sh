@@ -301,9 +301,63 @@ judge timeline_error_does_not_hide_the_first "exit $code"
 run load -q "$example" sim --timeline /dev/fd/2
 holds timeline_to_a_descriptor 'j["traceEvents"]' "$work/err"
 
+if [ -c /dev/full ]; then
+	run load --json "$example" sim --timeline /dev/full
+	[ "$code" -eq 1 ]
+	judge timeline_on_a_full_disk "exit $code"
+	holds timeline_on_a_full_disk_leaves_the_report \
+		'j["exit"] == 1 and j["error"]["stage"] == "timeline" and len(j["commands"]) == 110 and j["counts"]["commands"] == 110'
+fi
+mkfifo "$work/fifo.json"
+rm -f "$work/untouched"
+fails 1 'nobody reads it' timeline_that_nobody_reads \
+	load "$example" "sim:dump=$work/untouched" --timeline "$work/fifo.json"
+[ ! -e "$work/untouched" ]
+judge timeline_that_nobody_reads_leaves_the_device_alone
+
+# A reader that does not read, a process that is stopped: neither is waited for.
+"$PYTHON" - "$VDPA_RESTORE" "$example" "$work/4096.json" >"$work/out" 2>"$work/err" <<'PY'
+import json, signal, subprocess, sys, time
+tool, example, many = sys.argv[1:]
+with open(example) as file:
+    state = json.load(file)
+state["vlan"] = {"ids": ["0-4095"]}
+with open(many, "w") as file:
+    json.dump(state, file)
+for arguments in (["load", "--json", many, "sim"], ["load", "--json", "--hold", many, "sim"],
+                  ["load", "-v", many, "sim"]):
+    p = subprocess.Popen([tool, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1)
+    assert p.poll() is None, "it ended without a reader"
+    p.send_signal(signal.SIGTERM)
+    try:
+        code = p.wait(10)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        sys.exit("%s goes on after SIGTERM" % arguments)
+    assert code == 1, (arguments, code)
+    assert b"interrupted" in p.stderr.read(), arguments
+PY
+judge signal_ends_the_writing "$(cat "$work/err")"
+"$PYTHON" - "$VDPA_RESTORE" "$example" >"$work/out" 2>"$work/err" <<'PY'
+import re, signal, subprocess, sys, time
+p = subprocess.Popen([sys.argv[1], "load", "--timeout", "1", sys.argv[2], "sim:stall=2.0"], stderr=subprocess.PIPE)
+time.sleep(0.1)
+p.send_signal(signal.SIGSTOP)
+time.sleep(3)
+p.send_signal(signal.SIGCONT)
+code, err = p.wait(20), p.stderr.read().decode()
+assert code == 6, (code, err)
+after = float(re.search(r"after ([0-9.]+) s", err).group(1))
+assert after < 3.85, err
+PY
+judge deadline_is_of_the_clock "$(cat "$work/err")"
+
 # What a failure means: the long forms are in the unit tests.
 fails 5 'FEATURES_OK.*features asked for: 0x.*\(CSUM, ' features_are_named \
 	load "$example" sim:hostile=no-features-ok
 fails 5 'DRIVER_OK.*virtqueues.*kernel log' driver_ok_has_a_cure \
 	load "$example" sim:hostile=no-driver-ok
+fails 5 'the device changed its limits' change_comes_before_its_refusals \
+	load "$example" sim:hostile=config-change
 finish
