@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Length of the character that begins at @p if a terminal may see it: printable
@@ -144,8 +145,9 @@ static int wait_writable(int fd, int signals)
 
 int out_write(int fd, int signals, const char *text, size_t len)
 {
-	/* So much fits in where there is room at all. */
-	size_t most = isatty(fd) ? 1 : PIPE_BUF;
+	struct stat st;
+	/* So much fits in where there is room at all: a terminal promises less. */
+	size_t most = !fstat(fd, &st) && S_ISCHR(st.st_mode) ? 1 : PIPE_BUF;
 
 	while (len > 0) {
 		int ret = wait_writable(fd, signals);

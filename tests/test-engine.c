@@ -482,7 +482,7 @@ static void callers_rings_and_eventfds_are_used_as_given(void **state)
 	for (unsigned int i = 0; i < 2; i++) {
 		rings[i].size = sizeof(rings[i]);
 		rings[i].index = i;
-		rings[i].num = 128 << i;
+		rings[i].num = 128u << i;
 		rings[i].base = 7 + i;
 		rings[i].desc = 0x10000 + i * 0x10000;
 		rings[i].driver = rings[i].desc + 0x1000;

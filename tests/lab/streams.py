@@ -370,6 +370,18 @@ def judge_card(path, facts, several, described):
     return count
 
 
+def settled(vm, cards):
+    """What the guest prints, once its kernel joins and leaves no groups any more (IPv6 does, a while after a link
+    has come up)."""
+    for _ in range(6):
+        before = vm.run("cat /proc/net/dev_mcast", timeout=60).out
+        told = [vm.printed(card) for card in cards]
+        vm.run("sleep 1", timeout=60)
+        if vm.run("cat /proc/net/dev_mcast", timeout=60).out == before:
+            break
+    return told
+
+
 class Run:
     """A case under way."""
 
@@ -392,7 +404,7 @@ class Run:
                       cpus=one.cpus, boot_timeout=240, limit=900) as vm:
             for card, (_, asked) in zip(cards, one.cards):
                 vm.run("set -ex\n" + "\n".join(setup(vm.interface(card), self.random, **asked)), 200, check=True)
-            told = [vm.printed(card) for card in cards]
+            told = settled(vm, cards)
             path = vm.migrate(os.path.join(vm.folder, "stream"))
             self.notes.append("stream of %d bytes, booted in %.1f s" % (os.path.getsize(path), vm.boot_seconds))
             count = sum(self.card(vm, path, *each) for each in zip(cards, told))
