@@ -295,14 +295,21 @@ unsigned int vdpr_offload_feature(unsigned int bit)
 uint64_t vdpr_offloads_allowed(const struct vdpr_features *negotiated,
 			       bool named)
 {
-	uint64_t allowed = 0;
+	static const unsigned int tunnels[] = { OFFLOAD_UDP_TUNNEL_GSO,
+						OFFLOAD_UDP_TUNNEL_GSO_CSUM };
+	/* All others have the number of their feature. */
+	uint64_t allowed = negotiated->word[0];
+	uint64_t names = 0;
 
-	for (unsigned int bit = 0; bit < 64; bit++) {
-		if (named &&
-		    !find_name(offload_names, ARRAY_SIZE(offload_names), bit))
-			continue;
-		if (vdpr_features_has(negotiated, vdpr_offload_feature(bit)))
-			allowed |= BIT_ULL(bit);
+	for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
+		allowed &= ~BIT_ULL(tunnels[i]);
+		if (vdpr_features_has(negotiated,
+				      vdpr_offload_feature(tunnels[i])))
+			allowed |= BIT_ULL(tunnels[i]);
 	}
-	return allowed;
+	if (!named)
+		return allowed;
+	for (size_t i = 0; i < ARRAY_SIZE(offload_names); i++)
+		names |= BIT_ULL(offload_names[i].bit);
+	return allowed & names;
 }
