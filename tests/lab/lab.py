@@ -130,10 +130,10 @@ class Initramfs:
         with open(host, "rb") as file:
             self.add(guest or host, file.read(), stat.S_IMODE(os.stat(host).st_mode) | 0o444)
 
-    def program(self, host, guest, library_path=None):
+    def program(self, host, guest):
         """A program and the shared libraries that it would use here."""
         self.copy(host, guest)
-        for library in libraries(host, library_path):
+        for library in libraries(host):
             plain = library.startswith(("/lib", "/usr/lib/"))
             self.copy(library, library if plain else "/usr/lib/" + os.path.basename(library))
 
@@ -150,14 +150,12 @@ class Initramfs:
         return bytes(out)
 
 
-def libraries(path, library_path=None):
+def libraries(path):
     """The shared libraries of a program, as ldd finds them; [] for a static one or a script."""
     with open(path, "rb") as file:
         if file.read(4) != b"\x7fELF":
             return []
     environment = dict(os.environ, LC_ALL="C")
-    if library_path:
-        environment["LD_LIBRARY_PATH"] = library_path
     answer = subprocess.run(["ldd", path], capture_output=True, text=True, timeout=30, env=environment, check=False)
     found = []
     for line in answer.stdout.splitlines():
@@ -334,7 +332,7 @@ class Machine:
     nics       list of Nic, default two on vp_vdpa
     sims       number of vdpa_sim_net devices sim0.. (sim_use_va: the module's use_va)
     files      what the guest gets besides: "path" (a program: /usr/local/bin/NAME, with its libraries)
-               or ("path on the host", "path in the guest"); library_path helps to find libraries
+               or ("path on the host", "path in the guest")
     kernel     "6.12" or "6.1", as prepared
     root       "initramfs", or "9p": commands see the host's / read-only (no device_state() then);
                share is a host folder that they see, writable, as /mnt
@@ -347,12 +345,12 @@ class Machine:
     MODULES = ("vhost_vdpa",)
     APPEND = "intel_iommu=on no_timer_check"
 
-    def __init__(self, nics=None, sims=1, sim_use_va=True, files=(), library_path=None, kernel=None, root="initramfs",
+    def __init__(self, nics=None, sims=1, sim_use_va=True, files=(), kernel=None, root="initramfs",
                  share=None, memory="512M", cpus=2, modules=(), guest_driver="virtio_net", qemu="qemu-system-x86_64",
                  qemu_args=(), accel="tcg,thread=multi", append="", limit=900, boot_timeout=120, quiet=False):
         self.nics = [Nic(), Nic()] if nics is None else list(nics)
         self.sims, self.sim_use_va = sims, sim_use_va
-        self.files, self.library_path = files, library_path
+        self.files = files
         self.kernel = os.path.join(CACHE, kernel or os.environ.get("LAB_KERNEL", "6.12"))
         self.root, self.share = root, share
         self.modules, self.guest_driver = modules, guest_driver
@@ -475,7 +473,7 @@ class Machine:
             for given in self.files:
                 host, guest = (given, None) if isinstance(given, (str, os.PathLike)) else given
                 host = os.fspath(host)
-                image.program(host, guest or "/usr/local/bin/" + os.path.basename(host), self.library_path)
+                image.program(host, guest or "/usr/local/bin/" + os.path.basename(host))
         early, late = self._modules()
         for name in early + late:
             image.copy(os.path.join(self.kernel, "modules", name + ".ko"), "/lib/modules/%s.ko" % name)
@@ -650,6 +648,15 @@ def boot(*arguments, kind=Machine, **options):
                 raise
             print("# the machine did not boot, once more: %s" % str(error).splitlines()[0], flush=True)
     raise AssertionError
+
+
+def script(main, name):
+    """Ends the program with main()'s exit code; where the lab itself fails, with a line that says so."""
+    try:
+        sys.exit(main())
+    except LabError as problem:
+        print("not ok - %s: %s" % (name, str(problem).replace("\n", "\n# ")))
+        sys.exit(1)
 
 
 def parse_nic(text):

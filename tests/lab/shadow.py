@@ -305,8 +305,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except lab.LabError as problem:
-        print("not ok - shadow: %s" % str(problem).replace("\n", "\n# "))
-        sys.exit(1)
+    lab.script(main, "shadow")

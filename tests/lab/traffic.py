@@ -249,8 +249,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except lab.LabError as problem:
-        print("not ok - traffic: %s" % str(problem).replace("\n", "\n# "))
-        sys.exit(1)
+    lab.script(main, "traffic")
