@@ -31,8 +31,6 @@
 /* Read in one go; also what is kept for a request that is just beginning. */
 #define CHUNK (64u << 10)
 #define EVENTS 32
-#define NSEC_PER_MSEC 1000000ull
-#define NSEC_PER_SEC 1000000000ull
 
 /* epoll's names for what is not a client. */
 enum {
@@ -305,7 +303,6 @@ static void on_listen(struct vdpr_control *c)
 static void drop_late(struct vdpr_control *c)
 {
 	uint64_t now = vdpr_now(), next = UINT64_MAX;
-	struct itimerspec when = { .it_value = { 0, 0 } };
 
 	for (size_t i = 0; i < c->n_clients; i++) {
 		struct client *client = &c->client[i];
@@ -317,12 +314,8 @@ static void drop_late(struct vdpr_control *c)
 		else if (client->until < next)
 			next = client->until;
 	}
-	if (next != UINT64_MAX) {
-		when.it_value.tv_sec = (time_t)(next / NSEC_PER_SEC);
-		when.it_value.tv_nsec = (long)(next % NSEC_PER_SEC);
-	}
 	/* Setting it takes back that it had run out. It cannot fail. */
-	(void)timerfd_settime(c->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	(void)vdpr_timer_set(c->timer, next == UINT64_MAX ? 0 : next);
 }
 
 /* ---------------------------------------------------------------- processing */

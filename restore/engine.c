@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NSEC_PER_SEC 1000000000ull
-
 /* When a row of the table applies: all that are named. */
 enum {
 	WHEN_CALLS = 1 << 0,   /* the device's requests are ours to make */
@@ -265,10 +263,6 @@ int vdpr_run_config_called(struct vdpr_run *run)
  * again after so long. */
 #define ASK_AGAIN_NSEC 100000ull
 
-/* A wait that a stop of the process interrupts goes on afterwards for what was left
- * of it, so none is longer than this: the deadline is of the clock. */
-#define WAIT_NSEC 250000000ull
-
 /* When the wait ends even if nothing is heard. */
 static uint64_t wait_until(const struct vdpr_run *run, uint64_t now,
 			   int call_fd)
@@ -279,7 +273,7 @@ static uint64_t wait_until(const struct vdpr_run *run, uint64_t now,
 		until = run->stall_at > now ? run->stall_at : now;
 	if (call_fd <= 0 && now + ASK_AGAIN_NSEC < until)
 		until = now + ASK_AGAIN_NSEC;
-	return until - now > WAIT_NSEC ? now + WAIT_NSEC : until;
+	return until;
 }
 
 /* Blocks until the device, the caller or the clock has something to say. */
@@ -295,14 +289,13 @@ static int wait_for_device(struct vdpr_run *run)
 	};
 	uint64_t now = vdpr_now();
 	uint64_t until = wait_until(run, now, call_fd);
-	struct timespec ts;
+	int ret;
 
 	if (now >= run->deadline)
 		return 0; /* check_limits() says so */
-	ts.tv_sec = (time_t)((until - now) / NSEC_PER_SEC);
-	ts.tv_nsec = (long)((until - now) % NSEC_PER_SEC);
-	if (ppoll(fds, ARRAY_SIZE(fds), &ts, NULL) < 0 && errno != EINTR)
-		return vdpr_run_call_failed(run, "poll", -errno);
+	ret = vdpr_poll_until(fds, ARRAY_SIZE(fds), until);
+	if (ret)
+		return vdpr_run_call_failed(run, "poll", ret);
 	if (fds[0].revents && !control)
 		vdpr_eventfd_clear(run->cvq->call_fd);
 	if (fds[1].revents)

@@ -11,8 +11,6 @@
 #include "restore/sizes.h"
 #include "restore/state.h"
 
-#define NSEC_PER_SEC 1000000000ull
-#define NSEC_PER_MSEC 1000000ull
 #define COMMIT_TIMEOUT (10 * NSEC_PER_SEC)
 
 /*
@@ -59,17 +57,10 @@ static int watch(struct vdpr_restore *r, int fd, uint32_t kind, uint32_t events)
 
 static int set_timer(struct vdpr_restore *r, uint64_t at)
 {
-	struct itimerspec when = {
-		.it_value = { .tv_sec = (time_t)(at / NSEC_PER_SEC),
-			      .tv_nsec = (long)(at % NSEC_PER_SEC) },
-	};
-
 	if (r->timer_at == at)
 		return 0;
 	r->timer_at = at;
-	return timerfd_settime(r->timer, TFD_TIMER_ABSTIME, &when, NULL)
-		       ? -errno
-		       : 0;
+	return vdpr_timer_set(r->timer, at);
 }
 
 /* The descriptor is readable while process has something to do. */

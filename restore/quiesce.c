@@ -12,7 +12,6 @@
 #include "restore/shadow.h"
 #include "restore/sizes.h"
 
-#define NSEC_PER_SEC 1000000000ull
 #define DEFAULT_TIMEOUT (10 * NSEC_PER_SEC)
 
 enum {
@@ -137,7 +136,7 @@ static int wait_for_answer(struct quiesce *q)
 {
 	struct pollfd p = { .fd = q->s->cvq->call_fd, .events = POLLIN };
 	uint64_t now = vdpr_now();
-	struct timespec ts;
+	int ret;
 
 	if (now >= q->deadline) {
 		vdpr_fail(q->ctx, VDPR_CAUSE_DEADLINE, -ETIME,
@@ -146,10 +145,9 @@ static int wait_for_answer(struct quiesce *q)
 			  q->s->dev->name, q->s->n);
 		return -ETIME;
 	}
-	ts.tv_sec = (time_t)((q->deadline - now) / NSEC_PER_SEC);
-	ts.tv_nsec = (long)((q->deadline - now) % NSEC_PER_SEC);
-	if (ppoll(&p, 1, &ts, NULL) < 0 && errno != EINTR)
-		return vdpr_shadow_call_failed(q->ctx, q->s, "poll", -errno);
+	ret = vdpr_poll_until(&p, 1, q->deadline);
+	if (ret)
+		return vdpr_shadow_call_failed(q->ctx, q->s, "poll", ret);
 	vdpr_eventfd_clear(q->s->cvq->call_fd);
 	return 0;
 }

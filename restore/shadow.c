@@ -13,8 +13,6 @@
 #include "restore/sizes.h"
 
 #define ANSWER_MAX VDPR_RELAY_LONG_IN
-#define NSEC_PER_MSEC 1000000ull
-#define NSEC_PER_SEC 1000000000ull
 
 int vdpr_shadow_call_failed(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 			    const char *call, int err)
@@ -49,14 +47,9 @@ static void unwatch(struct vdpr_shadow *s, int fd)
 
 void vdpr_shadow_set_timer(struct vdpr_shadow *s, uint64_t at)
 {
-	const struct itimerspec when = {
-		.it_value = { .tv_sec = (time_t)(at / NSEC_PER_SEC),
-			      .tv_nsec = (long)(at % NSEC_PER_SEC) },
-	};
-
 	s->timer_at = at;
 	/* Cannot fail. */
-	(void)timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	(void)vdpr_timer_set(s->timer, at);
 }
 
 static int open_timer(struct vdpr_ctx *ctx, struct vdpr_shadow *s)

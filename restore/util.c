@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 void vdpr_close_fd(int fd)
@@ -229,5 +230,29 @@ uint64_t vdpr_now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static struct timespec timespec_of(uint64_t nsec)
+{
+	return (struct timespec){ .tv_sec = (time_t)(nsec / NSEC_PER_SEC),
+				  .tv_nsec = (long)(nsec % NSEC_PER_SEC) };
+}
+
+int vdpr_timer_set(int fd, uint64_t at)
+{
+	const struct itimerspec when = { .it_value = timespec_of(at) };
+
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL) ? -errno : 0;
+}
+
+#define WAIT_NSEC (250 * NSEC_PER_MSEC)
+
+int vdpr_poll_until(struct pollfd *fds, nfds_t count, uint64_t until)
+{
+	uint64_t now = vdpr_now();
+	uint64_t left = until > now ? until - now : 0;
+	struct timespec ts = timespec_of(left < WAIT_NSEC ? left : WAIT_NSEC);
+
+	return ppoll(fds, count, &ts, NULL) < 0 && errno != EINTR ? -errno : 0;
 }

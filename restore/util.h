@@ -3,6 +3,7 @@
 #ifndef VDPR_UTIL_H
 #define VDPR_UTIL_H
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -162,7 +163,18 @@ void vdpr_mac_format(const uint8_t mac[6], char text[VDPR_MAC_TEXT]);
 /* Decimal without sign, blanks or leading zeros, 0..@max. Return: 0, -EINVAL. */
 int vdpr_u64_parse(const char *text, uint64_t max, uint64_t *out);
 
+#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_SEC 1000000000ull
+
 /* Present CLOCK_MONOTONIC time in nanoseconds. */
 uint64_t vdpr_now(void);
+
+/* Sets a timer of CLOCK_MONOTONIC to such a time; 0: off. Return: 0 or -errno. */
+int vdpr_timer_set(int fd, uint64_t at);
+
+/* poll() until such a time, or for a while: whoever waits looks at the clock again.
+ * A wait that a stop of the process interrupts goes on afterwards for what was left
+ * of it, so that none may be long. Return: 0 or -errno. */
+int vdpr_poll_until(struct pollfd *fds, nfds_t count, uint64_t until);
 
 #endif
