@@ -14,7 +14,12 @@
  *   parameters and are written on success only.
  * - Any function that takes a context may also return -ENOMEM. The line for
  *   people is in vdpr_ctx_error(), what to do about it in vdpr_ctx_cure(), and
- *   the class of the failure in vdpr_ctx_cause().
+ *   the class of the failure in vdpr_ctx_cause(). The context may be NULL: then
+ *   nothing is kept or logged.
+ * - A pointer that is NULL and whose comment does not say that it may be is
+ *   -EINVAL (VDPR_CAUSE_USAGE); a function that returns no errno then does
+ *   nothing and returns 0, false or "". Only vdpr_shadow_process() does not look:
+ *   it is called for every command of a guest.
  * - Numbers are in host byte order, sizes in bytes; a feature "bit n" is bit
  *   n % 64 of word n / 64.
  * - Nothing is printed, no process is ended, no signal handler is installed and
@@ -1372,7 +1377,7 @@ struct vdpr_quiesce_opts {
 };
 
 /** vdpr_shadow_quiesce() - stop the device and take its whole state.
- * @out: as vdpr_shadow_save(), with all rings.
+ * @out: as vdpr_shadow_save(), with all rings; may be NULL.
  *
  * For the moment at which the guest's processors stand still. No further command
  * is taken from the guest's ring; those that the device has are waited for. Then

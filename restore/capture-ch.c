@@ -443,6 +443,8 @@ int vdpr_capture_ch_snapshot(struct vdpr_ctx *ctx, const char *text, size_t len,
 	struct ch_nic nic = { 0 };
 	int err = 0;
 
+	if (vdpr_any_null(ctx, out) || (len && vdpr_any_null(ctx, text)))
+		return -EINVAL;
 	if (len > MAX_TEXT)
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EFBIG,
 				 "snapshot: longer than %u bytes", MAX_TEXT);

@@ -776,6 +776,8 @@ int vdpr_capture_qmp(struct vdpr_ctx *ctx, const char *path,
 	struct vdpr_qmp qmp;
 	int err;
 
+	if (vdpr_any_null(ctx, path, out))
+		return -EINVAL;
 	vdpr_qmp_init(&qmp, ctx, path,
 		      all.deadline ? all.deadline
 				   : vdpr_now() + DEFAULT_TIME_NS,

@@ -221,11 +221,14 @@ VDPR_DESCRIBER(rss_context)
 int vdpr_command_describe(struct vdpr_ctx *ctx,
 			  const struct vdpr_command *command, char **out)
 {
-	const struct vdpr_command c = vdpr_command_read(command);
-	const struct vdpr_command_info *info =
-		vdpr_command_find(c.ctrl_class, c.command);
+	const struct vdpr_command_info *info;
 	_cleanup_buf_ struct vdpr_buf text = { 0 };
+	struct vdpr_command c;
 
+	if (vdpr_any_null(ctx, command, out))
+		return -EINVAL;
+	c = vdpr_command_read(command);
+	info = vdpr_command_find(c.ctrl_class, c.command);
 	if (info)
 		vdpr_buf_str(&text, info->name);
 	else

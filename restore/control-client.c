@@ -147,8 +147,13 @@ int vdpr_control_request(struct vdpr_ctx *ctx, const char *path,
 {
 	struct vdpr_line_socket s = socket_of(ctx, path, deadline, cancel_fd);
 	struct vdpr_json_value root = { NULL, NULL };
-	int ret = vdpr_control_check(ctx, command, state);
+	int ret;
 
+	if (out)
+		*out = NULL;
+	if (vdpr_any_null(ctx, path, command))
+		return -EINVAL;
+	ret = vdpr_control_check(ctx, command, state);
 	if (!ret)
 		ret = ask(&s, command, state, &root);
 	if (out)
@@ -214,8 +219,11 @@ int vdpr_control_save(struct vdpr_ctx *ctx, const char *path, uint64_t deadline,
 {
 	struct vdpr_line_socket s = socket_of(ctx, path, deadline, cancel_fd);
 	struct vdpr_json_value root = { NULL, NULL };
-	int ret = ask(&s, "save", NULL, &root);
+	int ret;
 
+	if (vdpr_any_null(ctx, path, out))
+		return -EINVAL;
+	ret = ask(&s, "save", NULL, &root);
 	if (!ret)
 		ret = take_state(&s, root, out);
 	vdpr_line_close(&s);

@@ -348,6 +348,8 @@ int vdpr_control_process(struct vdpr_ctx *ctx, struct vdpr_control *control)
 {
 	int ret;
 
+	if (vdpr_any_null(ctx, control))
+		return -EINVAL;
 	if (control->threaded)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "%s: a thread serves it", control->path);
@@ -359,6 +361,8 @@ int vdpr_control_process(struct vdpr_ctx *ctx, struct vdpr_control *control)
 
 int vdpr_control_fd(const struct vdpr_control *control)
 {
+	if (!control)
+		return -EINVAL;
 	return control->threaded ? -1 : control->epoll;
 }
 
@@ -380,6 +384,8 @@ int vdpr_control_loaded(struct vdpr_ctx *ctx, struct vdpr_control *control,
 {
 	int ret = -ENODATA;
 
+	if (vdpr_any_null(ctx, control))
+		return -EINVAL;
 	pthread_mutex_lock(&control->lock);
 	if (control->load_wanted)
 		ret = 0;
@@ -626,8 +632,11 @@ int vdpr_control_new(struct vdpr_ctx *ctx, const char *path,
 		     struct vdpr_control **out)
 {
 	struct vdpr_control *c;
-	int ret = check_path(ctx, path);
+	int ret;
 
+	if (vdpr_any_null(ctx, path, ops, out))
+		return -EINVAL;
+	ret = check_path(ctx, path);
 	if (ret)
 		return ret;
 	c = calloc(1, sizeof(*c));

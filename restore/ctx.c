@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "restore/util.h"
 
@@ -19,8 +20,11 @@ struct vdpr_ctx {
 
 int vdpr_ctx_new(struct vdpr_ctx **out)
 {
-	struct vdpr_ctx *ctx = calloc(1, sizeof(*ctx));
+	struct vdpr_ctx *ctx;
 
+	if (!out)
+		return -EINVAL;
+	ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return -ENOMEM;
 	*out = ctx;
@@ -37,6 +41,8 @@ void vdpr_ctx_free(struct vdpr_ctx *ctx)
 
 const char *vdpr_ctx_error(const struct vdpr_ctx *ctx)
 {
+	if (!ctx)
+		return "";
 	if (ctx->error)
 		return ctx->error;
 	return ctx->cause == VDPR_CAUSE_NONE ? "" : "out of memory";
@@ -44,17 +50,19 @@ const char *vdpr_ctx_error(const struct vdpr_ctx *ctx)
 
 const char *vdpr_ctx_cure(const struct vdpr_ctx *ctx)
 {
-	return ctx->cure ? ctx->cure : "";
+	return ctx && ctx->cure ? ctx->cure : "";
 }
 
 enum vdpr_cause vdpr_ctx_cause(const struct vdpr_ctx *ctx)
 {
-	return ctx->cause;
+	return ctx ? ctx->cause : VDPR_CAUSE_NONE;
 }
 
 void vdpr_ctx_set_log(struct vdpr_ctx *ctx, vdpr_log_fn fn, void *data,
 		      int level)
 {
+	if (!ctx)
+		return;
 	ctx->log = fn;
 	ctx->log_data = data;
 	ctx->log_level = level;
@@ -98,6 +106,24 @@ int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
 	ctx->cause = cause;
 	ctx->error = text;
 	return err;
+}
+
+bool vdpr_name_null(struct vdpr_ctx *ctx, const char *function,
+		    const char *names, const void *const *pointers,
+		    size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && pointers[i])
+		i++;
+	if (i == count)
+		return false;
+	/* "dev, state, out": as the macro's caller wrote them. */
+	for (; i > 0; i--)
+		names = strchr(names, ',') + 2;
+	vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL, "%s(): %.*s is NULL",
+		  function, (int)strcspn(names, ","), names);
+	return true;
 }
 
 enum vdpr_cause vdpr_cause_of(int err)

@@ -15,6 +15,23 @@
 int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
 	      const char *fmt, ...) VDPR_PRINTF(4, 5);
 
+/* Refuses a pointer of a caller's that is NULL and may not be. Return: -EINVAL. */
+#define vdpr_fail_null(ctx, name)                                       \
+	vdpr_fail((ctx), VDPR_CAUSE_USAGE, -EINVAL, "%s(): %s is NULL", \
+		  __func__, (name))
+
+/* vdpr_any_null() - is one of a caller's pointers NULL that may not be?
+ * Then -EINVAL is recorded, with the names of function and pointer.
+ */
+#define vdpr_any_null(ctx, ...)                                       \
+	vdpr_name_null((ctx), __func__, #__VA_ARGS__,                 \
+		       (const void *const[]){ __VA_ARGS__ },          \
+		       sizeof((const void *const[]){ __VA_ARGS__ }) / \
+			       sizeof(void *))
+bool vdpr_name_null(struct vdpr_ctx *ctx, const char *function,
+		    const char *names, const void *const *pointers,
+		    size_t count);
+
 /* Class of an errno that a device, a socket or netlink gave. */
 enum vdpr_cause vdpr_cause_of(int err);
 

@@ -138,6 +138,10 @@ int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 	struct hook_dev *dev;
 	int kind;
 
+	if (!given)
+		return vdpr_fail_null(ctx, "hooks");
+	if (vdpr_any_null(ctx, name, out))
+		return -EINVAL;
 	if (vdpr_struct_take(&hooks, sizeof(hooks), given,
 			     VDPR_LEAST_DEV_HOOKS))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,

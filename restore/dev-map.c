@@ -51,8 +51,11 @@ int vdpr_dev_map(struct vdpr_ctx *ctx, struct vdpr_dev *dev, uint64_t iova,
 {
 	const struct vdpr_iova_range range = { iova, iova + len - 1 };
 	struct vdpr_iova_range *lent;
-	int ret = check(ctx, dev, &range, host, flags);
+	int ret;
 
+	if (vdpr_any_null(ctx, dev, host))
+		return -EINVAL;
+	ret = check(ctx, dev, &range, host, flags);
 	if (ret)
 		return ret;
 	lent = reallocarray(dev->lent, dev->n_lent + 1, sizeof(*lent));
@@ -76,6 +79,8 @@ int vdpr_dev_unmap(struct vdpr_ctx *ctx, struct vdpr_dev *dev, uint64_t iova,
 {
 	int ret;
 
+	if (vdpr_any_null(ctx, dev))
+		return -EINVAL;
 	for (size_t i = 0; i < dev->n_lent; i++) {
 		if (dev->lent[i].first != iova ||
 		    dev->lent[i].last != iova + len - 1)

@@ -55,6 +55,8 @@ bool vdpr_dev_is_name(const char *word)
 	const char *rest;
 	struct stat st;
 
+	if (!word)
+		return false;
 	if (dev_form(word, &rest) != FORM_PATH)
 		return true;
 	return !stat(word, &st) && S_ISCHR(st.st_mode);
@@ -77,6 +79,8 @@ int vdpr_dev_check_name(struct vdpr_ctx *ctx, const char *name)
 	const char *rest;
 	int fd;
 
+	if (vdpr_any_null(ctx, name))
+		return -EINVAL;
 	switch (dev_form(name, &rest)) {
 	case FORM_SIM:
 		return vdpr_sim_check(ctx, name);
@@ -161,8 +165,11 @@ static int open_fd(struct vdpr_ctx *ctx, const char *name, const char *rest,
 int vdpr_dev_open(struct vdpr_ctx *ctx, const char *name, struct vdpr_dev **out)
 {
 	const char *rest;
-	int ret = vdpr_dev_check_name(ctx, name);
+	int ret;
 
+	if (vdpr_any_null(ctx, name, out))
+		return -EINVAL;
+	ret = vdpr_dev_check_name(ctx, name);
 	if (ret)
 		return ret;
 	switch (dev_form(name, &rest)) {
@@ -191,6 +198,8 @@ int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
 	char name[32];
 	int ret;
 
+	if (vdpr_any_null(ctx, out))
+		return -EINVAL;
 	snprintf(name, sizeof(name), "fd:%d", fd);
 	if (opts && vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_DEV_FD))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
@@ -334,6 +343,8 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 	size_t size;
 	int ret;
 
+	if (vdpr_any_null(ctx, dev, out))
+		return -EINVAL;
 	do {
 		ret = vdpr_dev_examine_step(ctx, dev, step++, &info);
 	} while (ret > 0);
@@ -374,8 +385,11 @@ int vdpr_dev_save(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 	struct vdpr_dev_info info = VDPR_INIT(struct vdpr_dev_info);
 	struct vdpr_state *state = NULL;
 	_cleanup_free_ char *source = NULL;
-	int ret = vdpr_dev_examine(ctx, dev, &info);
+	int ret;
 
+	if (vdpr_any_null(ctx, dev, out))
+		return -EINVAL;
+	ret = vdpr_dev_examine(ctx, dev, &info);
 	if (ret)
 		return ret;
 	ret = vdpr_state_new(ctx, &state);

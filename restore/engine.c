@@ -491,8 +491,11 @@ int vdpr_restore_check(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		       struct vdpr_report **out)
 {
 	struct vdpr_run run;
-	int ret = vdpr_run_begin(&run, ctx, dev, state, opts);
+	int ret;
 
+	if (vdpr_any_null(ctx, dev, state))
+		return -EINVAL;
+	ret = vdpr_run_begin(&run, ctx, dev, state, opts);
 	if (ret)
 		return ret;
 	ret = run_stages(&run, VDPR_STAGE_NEGOTIATE);
@@ -506,8 +509,11 @@ int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		     struct vdpr_report **out)
 {
 	struct vdpr_run run;
-	int ret = vdpr_dev_check_busy(ctx, dev);
+	int ret;
 
+	if (vdpr_any_null(ctx, dev, state))
+		return -EINVAL;
+	ret = vdpr_dev_check_busy(ctx, dev);
 	if (!ret)
 		ret = vdpr_run_begin(&run, ctx, dev, state, opts);
 	if (ret)

@@ -155,8 +155,11 @@ static int look_at_device(struct vdpr_restore *r, bool called)
 int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 {
 	struct vdpr_event event = VDPR_INIT(struct vdpr_event);
-	size_t size = out->size < sizeof(event) ? out->size : sizeof(event);
+	size_t size;
 
+	if (!r || !out)
+		return -EINVAL;
+	size = out->size < sizeof(event) ? out->size : sizeof(event);
 	if (!r->events)
 		return 0;
 	event.kind = (enum vdpr_event_kind)__builtin_ctz(r->events);
@@ -324,9 +327,12 @@ static int settle(struct vdpr_restore *r, int ret)
 
 int vdpr_restore_process(struct vdpr_restore *r)
 {
-	struct vdpr_run *run = &r->run;
+	struct vdpr_run *run;
 	int ret = 0;
 
+	if (!r)
+		return -EINVAL;
+	run = &r->run;
 	if (r->ended) {
 		look_after(r);
 		return r->result;
@@ -388,8 +394,11 @@ int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		       struct vdpr_restore **out)
 {
 	struct vdpr_restore *r;
-	int ret = vdpr_dev_check_busy(ctx, dev);
+	int ret;
 
+	if (vdpr_any_null(ctx, dev, state, out))
+		return -EINVAL;
+	ret = vdpr_dev_check_busy(ctx, dev);
 	if (ret)
 		return ret;
 	r = calloc(1, sizeof(*r));
@@ -455,9 +464,12 @@ static int take_commit(struct vdpr_restore *r,
 int vdpr_restore_commit(struct vdpr_restore *r, const struct vdpr_state *state,
 			const struct vdpr_commit_opts *opts)
 {
-	struct vdpr_run *run = &r->run;
+	struct vdpr_run *run;
 	int ret;
 
+	if (!r)
+		return -EINVAL;
+	run = &r->run;
 	if (r->ended || run->committed)
 		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EALREADY,
 				 "%s: commit: %s", run->dev->name,
@@ -482,15 +494,21 @@ int vdpr_restore_commit(struct vdpr_restore *r, const struct vdpr_state *state,
 
 int vdpr_restore_get_fd(const struct vdpr_restore *r)
 {
+	if (!r)
+		return -EINVAL;
 	return r->epoll;
 }
 
 void vdpr_restore_next(const struct vdpr_restore *r, struct vdpr_next *out)
 {
-	const struct vdpr_row *row = r->ended ? NULL : vdpr_run_next(&r->run);
+	const struct vdpr_row *row;
 	struct vdpr_next next = VDPR_INIT(struct vdpr_next);
-	size_t size = out->size < sizeof(next) ? out->size : sizeof(next);
+	size_t size;
 
+	if (!out)
+		return;
+	size = out->size < sizeof(next) ? out->size : sizeof(next);
+	row = !r || r->ended ? NULL : vdpr_run_next(&r->run);
 	next.stage = row ? vdpr_stage_name[row->stage] : "";
 	next.request = row ? row->request : "";
 	next.may_be_slow = row && row->slow;
@@ -500,6 +518,8 @@ void vdpr_restore_next(const struct vdpr_restore *r, struct vdpr_next *out)
 
 int vdpr_restore_cancel(struct vdpr_restore *r)
 {
+	if (!r)
+		return -EINVAL;
 	if (r->ended)
 		return -EALREADY;
 	end(r, vdpr_run_cancelled(&r->run));
@@ -508,6 +528,8 @@ int vdpr_restore_cancel(struct vdpr_restore *r)
 
 int vdpr_restore_result(struct vdpr_restore *r, struct vdpr_report **out)
 {
+	if (!r)
+		return -EINVAL;
 	if (!r->ended)
 		return -EINPROGRESS;
 	if (out)

@@ -190,6 +190,8 @@ int vdpr_feature_bit(const char *name)
 {
 	int bit;
 
+	if (!name)
+		return -EINVAL;
 	for (unsigned int i = 0; i < VDPR_FEATURE_BITS; i++) {
 		if (feature_names[i] && !strcmp(feature_names[i], name))
 			return (int)i;

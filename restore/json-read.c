@@ -289,6 +289,8 @@ int vdpr_state_parse(struct vdpr_ctx *ctx, const char *text, size_t len,
 	struct vdpr_json_reader r = { .ctx = ctx };
 	int err;
 
+	if (vdpr_any_null(ctx, out) || (len && vdpr_any_null(ctx, text)))
+		return -EINVAL;
 	if (len > VDPR_STATE_BYTES)
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EFBIG,
 				 "the text is longer than %u bytes",

@@ -272,6 +272,8 @@ int vdpr_state_format(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 	struct vdpr_json_writer w = { .out = &buf };
 	char why[VDPR_WHY];
 
+	if (vdpr_any_null(ctx, state, out))
+		return -EINVAL;
 	/* What this library would not read it does not write either. */
 	if (vdpr_state_check(state, why))
 		return vdpr_fail(ctx, VDPR_CAUSE_OTHER, -EINVAL,

@@ -101,8 +101,11 @@ static int observe_accepted(struct vdpr_ctx *ctx, struct vdpr_state *state,
 int vdpr_observe(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		 const struct vdpr_command *command)
 {
-	const struct vdpr_command c = vdpr_command_read(command);
+	struct vdpr_command c;
 
+	if (vdpr_any_null(ctx, state, command))
+		return -EINVAL;
+	c = vdpr_command_read(command);
 	return vdpr_observe_whole(ctx, state, &c);
 }
 

@@ -87,8 +87,11 @@ int vdpr_plan(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 	      unsigned int flags, struct vdpr_plan **out)
 {
 	struct vdpr_plan *plan;
-	int ret = check_state(ctx, state, flags);
+	int ret;
 
+	if (vdpr_any_null(ctx, state, out))
+		return -EINVAL;
+	ret = check_state(ctx, state, flags);
 	if (ret)
 		return ret;
 	plan = calloc(1, sizeof(*plan));
@@ -104,7 +107,7 @@ int vdpr_plan(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 
 size_t vdpr_plan_count(const struct vdpr_plan *plan)
 {
-	return plan->count;
+	return plan ? plan->count : 0;
 }
 
 int vdpr_plan_get(const struct vdpr_plan *plan, size_t index,
@@ -112,6 +115,8 @@ int vdpr_plan_get(const struct vdpr_plan *plan, size_t index,
 {
 	const struct vdpr_plan_entry *entry;
 
+	if (!plan || !out)
+		return -EINVAL;
 	if (index >= plan->count)
 		return -ERANGE;
 	entry = &plan->entry[index];

@@ -484,6 +484,8 @@ int vdpr_qemu_stream_state(struct vdpr_ctx *ctx,
 	char why[VDPR_WHY] = "RSS is in force and was not negotiated";
 	int err;
 
+	if (vdpr_any_null(ctx, stream, out))
+		return -EINVAL;
 	if (index >= stream->n_nics)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -ERANGE,
 				 "device %zu of %zu in the stream", index,

@@ -105,9 +105,12 @@ int vdpr_qemu_stream_read(struct vdpr_ctx *ctx,
 			  const struct vdpr_stream *source,
 			  struct vdpr_qemu_stream **out)
 {
-	struct vdpr_qemu_stream *stream = calloc(1, sizeof(*stream));
+	struct vdpr_qemu_stream *stream;
 	int err;
 
+	if (vdpr_any_null(ctx, source, out) || vdpr_any_null(ctx, source->read))
+		return -EINVAL;
+	stream = calloc(1, sizeof(*stream));
 	if (!stream)
 		return vdpr_fail_memory(ctx);
 	err = read_stream(ctx, source, stream);
@@ -173,8 +176,11 @@ int vdpr_qemu_stream_read_fd(struct vdpr_ctx *ctx, int fd,
 {
 	struct file file = { .fd = fd };
 	struct vdpr_stream source = VDPR_INIT(struct vdpr_stream);
-	int err = find_length(&file, &source.length);
+	int err;
 
+	if (vdpr_any_null(ctx, out))
+		return -EINVAL;
+	err = find_length(&file, &source.length);
 	if (err)
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, err, "read: %s",
 				 strerror(-err));
@@ -187,12 +193,12 @@ int vdpr_qemu_stream_read_fd(struct vdpr_ctx *ctx, int fd,
 
 const char *vdpr_qemu_stream_machine(const struct vdpr_qemu_stream *stream)
 {
-	return stream->machine;
+	return stream ? stream->machine : "";
 }
 
 size_t vdpr_qemu_stream_count(const struct vdpr_qemu_stream *stream)
 {
-	return stream->n_nics;
+	return stream ? stream->n_nics : 0;
 }
 
 static unsigned int count_vlans(const struct vdpr_qemu_nic *nic)
@@ -211,8 +217,11 @@ int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream, size_t index,
 {
 	struct vdpr_qemu_nic_info info = { 0 };
 	const struct vdpr_qemu_nic *nic;
-	size_t size = out->size;
+	size_t size;
 
+	if (!stream || !out)
+		return -EINVAL;
+	size = out->size;
 	if (index >= stream->n_nics)
 		return -ERANGE;
 	nic = stream->nic[index];
@@ -301,6 +310,8 @@ int vdpr_qemu_stream_find(struct vdpr_ctx *ctx,
 	size_t found = 0;
 	unsigned int n;
 
+	if (vdpr_any_null(ctx, stream, index))
+		return -EINVAL;
 	if (id && stream->n_nics && is_number(id)) {
 		if (vdpr_u64_parse(id, stream->n_nics - 1, &number) < 0)
 			return not_one(ctx, stream, id, 0);

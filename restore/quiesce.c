@@ -313,6 +313,8 @@ int vdpr_shadow_quiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	struct quiesce q = { .ctx = ctx, .s = s };
 	int ret;
 
+	if (!s)
+		return vdpr_fail_null(ctx, "shadow");
 	if (opts &&
 	    vdpr_struct_take(&q.opts, sizeof(q.opts), opts, VDPR_LEAST_QUIESCE))
 		return vdpr_shadow_misuse(ctx, s, -EINVAL,
@@ -432,6 +434,8 @@ int vdpr_shadow_unquiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	struct vdpr_restore_opts o = VDPR_INIT(struct vdpr_restore_opts);
 	int ret;
 
+	if (!s)
+		return vdpr_fail_null(ctx, "shadow");
 	if (out)
 		*out = NULL;
 	ret = vdpr_opts_take(ctx, opts, &o);

@@ -117,11 +117,13 @@ int vdpr_report_reason(const struct vdpr_report *report,
 		       enum vdpr_reason_list list, size_t index,
 		       struct vdpr_reason_info *out)
 {
-	const struct vdpr_reasons *from =
-		list == VDPR_REFUSALS ? &report->refusals : &report->warnings;
 	const struct vdpr_reason *reason;
+	const struct vdpr_reasons *from;
 	struct vdpr_reason_info info;
 
+	if (!report || !out)
+		return -EINVAL;
+	from = list == VDPR_REFUSALS ? &report->refusals : &report->warnings;
 	if (index >= from->count)
 		return -ERANGE;
 	reason = &from->reason[index];
@@ -359,9 +361,12 @@ int vdpr_report_format(struct vdpr_ctx *ctx, const struct vdpr_report *report,
 		       char **out)
 {
 	struct json j = { false };
-	cJSON *root = cJSON_CreateObject();
 	_cleanup_free_ char *text = NULL;
+	cJSON *root;
 
+	if (vdpr_any_null(ctx, report, out))
+		return -EINVAL;
+	root = cJSON_CreateObject();
 	if (!root)
 		return vdpr_fail_memory(ctx);
 	json_report(&j, root, report);
@@ -375,6 +380,8 @@ int vdpr_report_format(struct vdpr_ctx *ctx, const struct vdpr_report *report,
 
 int vdpr_report_downtime(const struct vdpr_report *report, uint64_t *usec)
 {
+	if (!report || !usec)
+		return -EINVAL;
 	if (!report->committed || !report->open_end)
 		return -ENODATA;
 	*usec = (report->open_end - report->committed) / 1000;
@@ -384,6 +391,8 @@ int vdpr_report_downtime(const struct vdpr_report *report, uint64_t *usec)
 int vdpr_report_cvq_iova(const struct vdpr_report *report, uint32_t *asid,
 			 struct vdpr_iova_range *out)
 {
+	if (!report || !asid || !out)
+		return -EINVAL;
 	if (!report->has_cvq)
 		return -ENODATA;
 	*asid = report->cvq_asid;

@@ -109,9 +109,12 @@ int vdpr_shadow_new(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		    const struct vdpr_shadow_opts *opts,
 		    struct vdpr_shadow **out)
 {
-	struct vdpr_shadow *s = calloc(1, sizeof(*s));
+	struct vdpr_shadow *s;
 	int ret;
 
+	if (vdpr_any_null(ctx, dev, opts, out))
+		return -EINVAL;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return vdpr_fail_memory(ctx);
 	pthread_mutex_init(&s->lock, NULL);
@@ -177,6 +180,8 @@ void vdpr_shadow_free(struct vdpr_shadow *s)
 
 int vdpr_shadow_fd(const struct vdpr_shadow *s)
 {
+	if (!s)
+		return -EINVAL;
 	return s->epoll;
 }
 
@@ -349,6 +354,10 @@ int vdpr_shadow_start(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 {
 	int ret;
 
+	if (!s)
+		return vdpr_fail_null(ctx, "shadow");
+	if (vdpr_any_null(ctx, state, ring))
+		return -EINVAL;
 	pthread_mutex_lock(&s->lock);
 	ret = start(ctx, s, state, ring);
 	pthread_mutex_unlock(&s->lock);
@@ -393,8 +402,11 @@ int vdpr_shadow_process(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 
 void vdpr_shadow_count(struct vdpr_shadow *s, struct vdpr_shadow_counts *out)
 {
-	size_t size = out->size;
+	size_t size;
 
+	if (!s || !out)
+		return;
+	size = out->size;
 	pthread_mutex_lock(&s->lock);
 	s->counts.size = size;
 	memcpy(out, &s->counts,
@@ -474,6 +486,8 @@ int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	const char *origin;
 	int ret = -ENODATA;
 
+	if (!s || !out)
+		return vdpr_fail_null(ctx, s ? "out" : "shadow");
 	pthread_mutex_lock(&s->record);
 	if (s->state)
 		ret = vdpr_state_copy(ctx, s->state, &copy);
@@ -500,6 +514,8 @@ int vdpr_shadow_announce(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 {
 	int ret = 0;
 
+	if (!s)
+		return vdpr_fail_null(ctx, "shadow");
 	pthread_mutex_lock(&s->record);
 	if (!s->state) {
 		ret = -ENODATA;
@@ -585,6 +601,8 @@ int vdpr_shadow_reset(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 {
 	int ret;
 
+	if (!s)
+		return vdpr_fail_null(ctx, "shadow");
 	pthread_mutex_lock(&s->lock);
 	ret = reset(ctx, s, features);
 	pthread_mutex_unlock(&s->lock);

@@ -313,6 +313,8 @@ int vdpr_state_compare(struct vdpr_ctx *ctx, const struct vdpr_state *a,
 		.a = a, .b = b, .flags = flags, .fn = fn, .data = data
 	};
 
+	if (vdpr_any_null(ctx, a, b))
+		return -EINVAL;
 	compare_features(&c);
 	compare_config(&c);
 	for (unsigned int s = 0; s < VDPR_SECTION_COUNT; s++)

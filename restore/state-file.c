@@ -39,6 +39,8 @@ int vdpr_state_read(struct vdpr_ctx *ctx, const char *path,
 	_cleanup_close_ int fd = -1;
 	int err;
 
+	if (vdpr_any_null(ctx, path, out))
+		return -EINVAL;
 	do {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	} while (fd < 0 && errno == EINTR);
@@ -70,7 +72,10 @@ int vdpr_state_write(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 {
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
-	int err = vdpr_state_format(ctx, state, &text, &len);
+	int err;
 
+	if (vdpr_any_null(ctx, state, path))
+		return -EINVAL;
+	err = vdpr_state_format(ctx, state, &text, &len);
 	return err ? err : vdpr_file_write(ctx, path, text, len);
 }

@@ -337,8 +337,11 @@ int vdpr_state_merge(struct vdpr_ctx *ctx, struct vdpr_state *into,
 {
 	struct merge m = { .ctx = ctx, .from = from, .prefer = prefer };
 	struct vdpr_state old;
-	int err = vdpr_state_copy(ctx, into, &m.to);
+	int err;
 
+	if (vdpr_any_null(ctx, into, from))
+		return -EINVAL;
+	err = vdpr_state_copy(ctx, into, &m.to);
 	if (err)
 		return err;
 	err = merge_all(&m);

@@ -243,6 +243,8 @@ static char *time_text(void)
 int vdpr_state_set_origin(struct vdpr_ctx *ctx, struct vdpr_state *state,
 			  const char *source)
 {
+	if (vdpr_any_null(ctx, state, source))
+		return -EINVAL;
 	vdpr_captured_clear(state);
 	vdpr_origin_clear(state);
 	state->captured.present = true;

@@ -172,8 +172,11 @@ static void init_state(struct vdpr_state *state)
 
 int vdpr_state_new(struct vdpr_ctx *ctx, struct vdpr_state **out)
 {
-	struct vdpr_state *state = malloc(sizeof(*state));
+	struct vdpr_state *state;
 
+	if (vdpr_any_null(ctx, out))
+		return -EINVAL;
+	state = malloc(sizeof(*state));
 	if (!state)
 		return vdpr_fail_memory(ctx);
 	init_state(state);
@@ -230,6 +233,8 @@ int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 	struct vdpr_net_config copy;
 	char why[VDPR_WHY];
 
+	if (vdpr_any_null(ctx, state))
+		return -EINVAL;
 	copy_config(&copy, config);
 	if (vdpr_check_config(&all, &copy, why))
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EINVAL,
@@ -252,6 +257,8 @@ int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 int vdpr_state_features(const struct vdpr_state *state,
 			struct vdpr_features *out)
 {
+	if (!state || !out)
+		return -EINVAL;
 	if (!state->negotiated_known)
 		return -ENODATA;
 	*out = state->negotiated;
@@ -270,11 +277,15 @@ static const struct vdpr_vring_state *find_vring(const struct vdpr_state *state,
 int vdpr_state_vring(const struct vdpr_state *state, uint32_t index,
 		     struct vdpr_vring *out)
 {
-	const struct vdpr_vring_state *v = find_vring(state, index);
-	struct vdpr_vring ring = {
-		.size = out->size, .index = index, .kick_fd = -1, .call_fd = -1
-	};
+	struct vdpr_vring ring = { .index = index,
+				   .kick_fd = -1,
+				   .call_fd = -1 };
+	const struct vdpr_vring_state *v;
 
+	if (!state || !out)
+		return -EINVAL;
+	ring.size = out->size;
+	v = find_vring(state, index);
 	if (!v)
 		return -ENOENT;
 	if (!(v->has & VDPR_VRING_BASE))

@@ -181,9 +181,12 @@ static int visible(const struct dirent *entry)
 int vdpr_dev_list(struct vdpr_ctx *ctx, vdpr_list_fn fn, void *data)
 {
 	struct dirent **names = NULL;
-	int count = scandir(SYSFS_DEVICES, &names, visible, versionsort);
 	int ret = 0;
+	int count;
 
+	if (vdpr_any_null(ctx, fn))
+		return -EINVAL;
+	count = scandir(SYSFS_DEVICES, &names, visible, versionsort);
 	if (count < 0) {
 		ret = -errno;
 		/* No vdpa bus: the module is not loaded, so there is none. */

@@ -71,8 +71,13 @@ int vdpr_target_check(struct vdpr_ctx *ctx, const struct vdpr_target *given,
 	struct vdpr_report *report;
 	struct vdpr_target target;
 	struct vdpr_dev_info info;
-	int ret = vdpr_opts_take(ctx, opts, &own);
+	int ret;
 
+	if (!given)
+		return vdpr_fail_null(ctx, "target");
+	if (vdpr_any_null(ctx, state))
+		return -EINVAL;
+	ret = vdpr_opts_take(ctx, opts, &own);
 	if (!ret)
 		ret = take_target(ctx, given, &target, &info);
 	if (ret)

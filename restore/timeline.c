@@ -225,6 +225,8 @@ int vdpr_report_timeline(struct vdpr_ctx *ctx, const struct vdpr_report *report,
 	struct vdpr_timeline timeline;
 	int ret;
 
+	if (vdpr_any_null(ctx, report, out))
+		return -EINVAL;
 	if ((size_t)format >= ARRAY_SIZE(draw))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "timeline: no such format");
@@ -249,9 +251,12 @@ int vdpr_report_write_timeline(struct vdpr_ctx *ctx,
 			       const char *path)
 {
 	_cleanup_free_ char *text = NULL;
-	int ret = vdpr_report_timeline(
+	int ret;
+
+	if (vdpr_any_null(ctx, report, path))
+		return -EINVAL;
+	ret = vdpr_report_timeline(
 		ctx, report,
 		is_svg(path) ? VDPR_TIMELINE_SVG : VDPR_TIMELINE_JSON, &text);
-
 	return text ? vdpr_file_write(ctx, path, text, strlen(text)) : ret;
 }

@@ -304,6 +304,8 @@ int vdpr_transcript_parse(struct vdpr_ctx *ctx, const char *text, size_t len,
 	struct reader t = { .ctx = ctx, .fn = fn, .fn_data = data };
 	int err;
 
+	if (len && vdpr_any_null(ctx, text))
+		return -EINVAL;
 	if (len > MAX_TEXT)
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EFBIG,
 				 "transcript: longer than %u bytes", MAX_TEXT);

@@ -15,6 +15,8 @@ int vdpr_has_feature(const char *name)
 						"observe",    "event",
 						"shadow-cvq", "control" };
 
+	if (!name)
+		return 0;
 	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
 		if (!strcmp(features[i], name))
 			return 1;

@@ -557,7 +557,7 @@ static void bad_servers_are_told_from_each_other(void **state)
 		close(fd);
 		unlink(w->path);
 	}
-	assert_int_equal(vdpr_control_save(w->ctx, w->path, 0, 0, NULL),
+	assert_int_equal(vdpr_control_save(w->ctx, w->path, 0, 0, &w->loaded),
 			 -ENOENT);
 }
 

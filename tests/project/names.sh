@@ -59,8 +59,22 @@ links_lead_somewhere() {
 	return "$bad"
 }
 
+# The one that does not look, and those that are given no pointer.
+null_is_tried() {
+	local left
+	left=$(grep -oE '^\s+vdpr_[a-z0-9_]+' restore/libvdpa-restore.map | tr -d '\t' |
+		grep -vxE 'vdpr_(shadow_process|version|feature_name|command_(name|section))' |
+		while read -r name; do
+			grep -q "$name([^;]*NULL" <(tr '\n' ' ' <tests/test-null.c |
+				sed 's/;/;\n/g') || echo "$name"
+		done)
+	echo "$left"
+	[ -z "$left" ]
+}
+
 check 'names of ours in the documents are in the header' names_are_the_headers
 check 'and what is called there is a function' functions_are_functions
 check 'the manual has each function as the header has it' synopsis_is_the_header
 check 'links lead to files that are there' links_lead_somewhere
+check 'NULL is tried with each function that takes a pointer' null_is_tried
 echo "1..$n"
