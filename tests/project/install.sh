@@ -82,7 +82,8 @@ run_example() {
 		tr -d ' \n' <"$root/state" | grep -q '"ids":\[5\]'
 }
 
-# From page to page, and to the example: what else they name is in the source.
+# Every link of an installed page that is not to the web; what lies in the source
+# only is named without one. [text](target) and, in rst, `text <target>`_ and such.
 links_hold() {
 	local doc=$root/dest/usr/share/doc/vdpa-restore page target bad=0 seen=0
 
@@ -92,10 +93,16 @@ links_hold() {
 			[ -e "$(dirname "$page")/$target" ] && continue
 			echo "${page#"$doc"/}: $target"
 			bad=1
-		done < <(grep -oE '\]\([^):#]+' "$page" | cut -c3- |
-			grep -E '\.(md|rst)$|/vmm$' | grep -v tests/)
-	done < <(find "$doc" -name '*.md')
-	[ $seen -gt 5 ] && [ $bad -eq 0 ]
+		done < <({
+			[[ $page = *.md ]] &&
+				grep -oE '\]\([^)]+\)|^\[[^]]+\]: .*' "$page" |
+				sed -E 's/^\]\(|\)$|^.*\]: //g'
+			[[ $page = *.rst ]] && tr '\n' ' ' <"$page" |
+				grep -oE '<[^<> ]+>`_|^\.\. (include|image|figure):: .*' |
+				sed -E 's/^<|>`_$|.*:: //g'
+		} | grep -vE '^(https?|mailto):|^#' | sed 's/[# ].*//')
+	done < <(find "$doc" -name '*.md' -o -name '*.rst')
+	[ $seen -gt 15 ] && [ $bad -eq 0 ]
 }
 
 # What the header and the manual pages send their readers to.
