@@ -1452,7 +1452,8 @@ struct vdpr_control_ops {
 	void *data;
 	const char *name; /* of the device, for messages; copied. NULL: none */
 	/* The state at this moment, which the library frees. NULL: that of
-	 * @shadow. Return: 0 or -errno. */
+	 * @shadow. Return: 0; -ENODATA (nothing is recorded yet; where it waits
+	 * for a state, the answer says so) or another -errno. */
 	int (*save)(void *data, struct vdpr_ctx *ctx, struct vdpr_state **out);
 	/* Takes @state over and has it restored, then calls
 	 * vdpr_control_loaded(). NULL: this process never waits for a state.

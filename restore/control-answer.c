@@ -133,15 +133,35 @@ struct job {
 	bool load;
 };
 
+static bool is_waiting(const struct job *job)
+{
+	if (job->ops->waiting)
+		return job->ops->waiting(job->ops->data);
+	return job->ops->load;
+}
+
+static int fail_waiting(struct job *job)
+{
+	vdpr_fail(job->ctx, VDPR_CAUSE_OTHER, -ENODATA,
+		  "%s: this process waits for a state, nothing is recorded yet",
+		  job->ops->name ? job->ops->name : "control");
+	vdpr_cure(job->ctx, "load one: vdpa-restore load FILE control:SOCKET");
+	return -ENODATA;
+}
+
 static int save_state(struct job *job, struct vdpr_state **out)
 {
+	int ret = -ENODATA;
+
 	*out = NULL;
 	if (job->ops->save)
-		return job->ops->save(job->ops->data, job->ctx, out);
-	if (job->ops->shadow)
-		return vdpr_shadow_save(job->ctx, job->ops->shadow, out);
-	return vdpr_fail(job->ctx, VDPR_CAUSE_OTHER, -ENODATA,
-			 "this process does not record a state");
+		ret = job->ops->save(job->ops->data, job->ctx, out);
+	else if (job->ops->shadow)
+		ret = vdpr_shadow_save(job->ctx, job->ops->shadow, out);
+	else if (!is_waiting(job))
+		return vdpr_fail(job->ctx, VDPR_CAUSE_OTHER, ret,
+				 "this process does not record a state");
+	return ret == -ENODATA && is_waiting(job) ? fail_waiting(job) : ret;
 }
 
 static int parse_state(struct job *job, struct vdpr_state **out)
@@ -167,13 +187,6 @@ static int do_save(struct job *job)
 	end(&w);
 	vdpr_state_free(state);
 	return ret;
-}
-
-static bool is_waiting(const struct job *job)
-{
-	if (job->ops->waiting)
-		return job->ops->waiting(job->ops->data);
-	return job->ops->load;
 }
 
 static void put_counts(struct job *job, struct vdpr_json_writer *w)

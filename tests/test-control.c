@@ -41,6 +41,7 @@ struct world {
 	bool waiting;
 	bool at_once; /* a load ends within its callback */
 	int load_result;
+	int save_result;
 	struct vdpr_state *loaded;
 	unsigned int n_saves;
 	atomic_uint loads;
@@ -54,6 +55,8 @@ static int on_save(void *data, struct vdpr_ctx *ctx, struct vdpr_state **out)
 	int ret;
 
 	w->n_saves++;
+	if (w->save_result)
+		return w->save_result; /* no message */
 	ret = vdpr_state_parse(ctx, state_text, strlen(state_text), out);
 	if (!ret && w->origin) {
 		(*out)->has_vrings = true;
@@ -261,6 +264,29 @@ static void requests_are_answered(void **state)
 		assert_has(ask(w, request), table[i][1]);
 		free(request);
 	}
+}
+
+static void who_waits_for_a_state_says_so(void **state)
+{
+	static const char text[] =
+		"{\"exit\":1,\"error\":{\"stage\":\"control\",\"text\":\"vdpa0: "
+		"this process waits for a state, nothing is recorded yet\"";
+	char *verify = fill_in("{\"command\":\"verify\",\"state\":STATE}\n");
+	struct world *w = *state;
+
+	w->save_result = -ENODATA;
+	assert_int_equal(listen_with(w, 0, 0), 0);
+	assert_has(ask(w, "{\"command\":\"save\"}\n"), text);
+	assert_has(ask(w, verify), text);
+	assert_has(ask(w, "{\"command\":\"show\"}\n"),
+		   "\"waiting\":true,\"counts\":null,\"state\":null");
+	/* Another reason stays as it is, and so does this one without waiting. */
+	w->save_result = -EIO;
+	assert_has(ask(w, "{\"command\":\"save\"}\n"), strerror(EIO));
+	w->save_result = -ENODATA;
+	w->waiting = false;
+	assert_has(ask(w, "{\"command\":\"save\"}\n"), strerror(ENODATA));
+	free(verify);
 }
 
 static void requests_in_a_row_are_answered_in_their_order(void **state)
@@ -817,6 +843,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(requests_are_answered),
+		T(who_waits_for_a_state_says_so),
 		T(requests_in_a_row_are_answered_in_their_order),
 		T(load_is_answered_when_the_restore_has_ended),
 		T(who_loads_may_go_away),

@@ -184,8 +184,13 @@ until [ -S "$socket" ] || [ $tries -eq 100 ]; do
 	sleep 0.1
 	tries=$((tries + 1))
 done
-fails 1 'nothing is recorded yet; load' waiting_process_has_nothing_to_save \
-	save --control "$socket"
+waits='waits for a state, nothing is recorded yet; load one: vdpa-restore load'
+fails 1 "$waits" waiting_process_has_nothing_to_save save --control "$socket"
+fails 1 "$waits" and_nothing_to_show show "control:$socket"
+fails 1 "$waits" nor_to_verify verify "$data/typical.json" "control:$socket"
+run show --json "control:$socket"
+holds waiting_is_an_object_too \
+	'j["exit"] == 1 and "waits for a state" in j["error"]["text"]'
 fails 3 'RSS' reason_comes_back_though_the_process_ends \
 	load "$data/typical.json" "control:$socket"
 end state_that_does_not_fit_ends_the_waiting 3
