@@ -10,6 +10,8 @@
 #include "restore/json-walk.h"
 #include "restore/report.h"
 
+#define MAX_KEY 64 /* of a key in a message */
+
 /* ------------------------------------------------------------------- answers */
 
 static void put_error(struct vdpr_json_writer *w, const char *text,
@@ -123,6 +125,7 @@ struct request {
 	const char *state; /* NULL: none was given */
 	size_t state_len;
 	bool rings;
+	bool has_rings;
 };
 
 struct job {
@@ -340,14 +343,17 @@ static int do_load(struct job *job)
 		       : ret;
 }
 
-static const struct {
+static const struct command {
 	const char *name;
 	int (*run)(struct job *job);
 	bool takes_state;
+	bool takes_rings;
 } commands[] = {
-	{ "save", do_save, false },	{ "show", do_show, false },
-	{ "verify", do_verify, true },	{ "load", do_load, true },
-	{ "counts", do_counts, false },
+	{ "save", do_save, false, false },
+	{ "show", do_show, false, false },
+	{ "verify", do_verify, true, true },
+	{ "load", do_load, true, false },
+	{ "counts", do_counts, false, false },
 };
 
 static const char known_commands[] =
@@ -379,22 +385,41 @@ static int fail_member(struct job *job, const char *key, const char *why)
 			 "control: the request's \"%s\" %s", key, why);
 }
 
+/* @key: with its quotes, whole or not at all. */
+static int fail_unknown(struct job *job, struct vdpr_json_value key)
+{
+	size_t len = (size_t)(key.end - key.at);
+
+	return vdpr_fail(
+		job->ctx, VDPR_CAUSE_USAGE, -EINVAL,
+		"control: the request has a key that is not known%s%.*s",
+		len > MAX_KEY ? "" : ": ", len > MAX_KEY ? 0 : (int)len,
+		key.at);
+}
+
 static int take_member(struct job *job, const struct vdpr_json_walk *walk)
 {
-	if (vdpr_value_equals(walk->key, "command"))
-		return 0; /* run() looks for it */
+	enum vdpr_json_kind kind = vdpr_value_kind(walk->value);
+
+	if (vdpr_value_equals(walk->key, "command")) /* run() looks for it */
+		return kind == VDPR_JSON_STRING
+			       ? 0
+			       : fail_member(job, "command", "is no string");
 	if (vdpr_value_equals(walk->key, "state")) {
 		job->request.state = walk->value.at;
 		job->request.state_len =
 			(size_t)(walk->value.end - walk->value.at);
-		return 0;
+		return kind == VDPR_JSON_OBJECT
+			       ? 0
+			       : fail_member(job, "state", "is no object");
 	}
-	if (vdpr_value_equals(walk->key, "rings"))
+	if (vdpr_value_equals(walk->key, "rings")) {
+		job->request.has_rings = true;
 		return vdpr_value_truth(walk->value, &job->request.rings)
 			       ? fail_member(job, "rings", "is no truth value")
 			       : 0;
-	return vdpr_fail(job->ctx, VDPR_CAUSE_USAGE, -EINVAL,
-			 "control: the request has a key that is not known");
+	}
+	return fail_unknown(job, walk->key);
 }
 
 static int take_members(struct job *job, struct vdpr_json_value root)
@@ -405,6 +430,23 @@ static int take_members(struct job *job, struct vdpr_json_value root)
 	while (!ret && vdpr_value_next(&walk))
 		ret = take_member(job, &walk);
 	return ret;
+}
+
+static int fail_taken(struct job *job, const char *key)
+{
+	return vdpr_fail(job->ctx, VDPR_CAUSE_USAGE, -EINVAL,
+			 "control: %s takes no \"%s\"", job->request.command,
+			 key);
+}
+
+static int run_command(struct job *job, const struct command *command)
+{
+	job->request.command = command->name;
+	if (job->request.state && !command->takes_state)
+		return fail_taken(job, "state");
+	if (job->request.has_rings && !command->takes_rings)
+		return fail_taken(job, "rings");
+	return command->run(job);
 }
 
 static int run(struct job *job, struct vdpr_json_value root)
@@ -419,10 +461,8 @@ static int run(struct job *job, struct vdpr_json_value root)
 	if (ret)
 		return ret;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (!vdpr_value_equals(command, commands[i].name))
-			continue;
-		job->request.command = commands[i].name;
-		return commands[i].run(job);
+		if (vdpr_value_equals(command, commands[i].name))
+			return run_command(job, &commands[i]);
 	}
 	vdpr_fail(job->ctx, VDPR_CAUSE_USAGE, -EINVAL,
 		  "control: the request's command is not known");
