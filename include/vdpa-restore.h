@@ -1008,7 +1008,8 @@ enum vdpr_step {
 /** vdpr_restore_begin() - start an event-driven restore. Touches nothing yet.
  * @dev: in no other use until the restore has ended; it must outlive the handle.
  *       After a good end a shadow may use it; the handle goes on hearing events
- *       of it until it is reset or restored again, and may be freed later still.
+ *       of it until it is reset or restored again, and may be freed later still;
+ *       vdpr_shadow_reset() says what two threads have to take care of.
  * @state: provisional or final; copied.
  * @opts: as for vdpr_restore_run(); copied with all it points to. @vrings may be
  *        missing or provisional, their bases do not count. @deadline holds until
@@ -1332,6 +1333,13 @@ VDPR_API int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
  * with the features when the driver has negotiated them; vdpr_shadow_save() then
  * gives the state to restore before vdpr_shadow_start(). A restore under way is
  * ended first: by vdpr_restore_free(), which resets the device.
+ *
+ * The shadow's lock is not that of a restore handle. A handle that was kept after
+ * its good end, to hear events of the device, uses the same device in
+ * vdpr_restore_process(), vdpr_restore_event() and vdpr_restore_free(): where these
+ * may be called by another thread, a lock of the caller's must keep them from
+ * running at the same time as this function, vdpr_shadow_quiesce() or
+ * vdpr_shadow_unquiesce() of that device.
  * Return: 0, -EBUSY (a restore is under way: nothing has changed), or the errno of
  * an ioctl.
  */
