@@ -843,7 +843,10 @@ struct vdpr_iova_range {
 
 /* Warn too of what does not keep the state from being restored: a MAC that
  * differs, what only an open device tells, what the parent driver is known to do
- * (drivers/vdpa/). */
+ * (drivers/vdpa/). And look for what a restore finds out in stage 3 only: whether a
+ * control virtqueue is too small for a guest without INDIRECT_DESC. The kernel tells
+ * its size to the owner alone, so a device that vdpr_dev_open() opened is then owned
+ * (VHOST_SET_OWNER). */
 #define VDPR_RESTORE_ADVISE (1u << 7)
 
 /*
@@ -881,7 +884,7 @@ struct vdpr_restore_opts {
 };
 
 /** vdpr_restore_check() - stages 1 and 2: would this state fit this device?
- * Only reads. @out: may be NULL; set on failure too if a report could be made.
+ * Only reads, but for what VDPR_RESTORE_ADVISE says. @out: may be NULL; set on failure too if a report could be made.
  * Return: 0, or -ENOTSUP with VDPR_CAUSE_REFUSED and every reason in the message;
  * vdpr_report_reason() has them one by one.
  */

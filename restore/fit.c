@@ -680,6 +680,57 @@ static void fit_exact_size(struct vdpr_fit *fit)
 			 have, quirk->text);
 }
 
+bool vdpr_fit_cvq_size(struct vdpr_fit *fit, uint32_t size)
+{
+	const struct vdpr_reason_kind kind = { "device", "limit", "cvq_size" };
+	char have[NUMBER_TEXT];
+
+	/* A command takes two entries, or one with indirect descriptors. */
+	if (size >= 2 ||
+	    (size == 1 &&
+	     vdpr_features_has(&fit->asked, VIRTIO_RING_F_INDIRECT_DESC)))
+		return true;
+	vdpr_reasons_add(fit->refusals, &kind, "at least 2", number(size, have),
+			 "use a device with a larger control virtqueue",
+			 "control virtqueue of %s entries: a command takes two "
+			 "without INDIRECT_DESC (bit 28)",
+			 have);
+	return false;
+}
+
+/*
+ * The kernel tells the size of one ring to its owner only, so a restore asks when
+ * it is that, in stage 3. Who wants advice about a device of his own is told here.
+ */
+static int ask_cvq_size(struct vdpr_fit *fit, uint32_t *size)
+{
+	struct vdpr_dev *dev = fit->dev;
+	int ret = 0;
+
+	if (!dev || !has_flag(fit, VDPR_RESTORE_ADVISE))
+		return -ENODATA;
+	if (!dev->owned)
+		ret = dev->foreign ? -EPERM : vdpr_dev_own(dev);
+	return ret ? ret
+		   : vdpr_dev_vring_get(dev, VHOST_VDPA_GET_VRING_SIZE,
+					fit->cvq_index, size);
+}
+
+static void fit_cvq_size(struct vdpr_fit *fit)
+{
+	uint32_t size = fit->info->vring_num;
+
+	if (!fit->has_cvq || (fit->dev && fit->dev->control) ||
+	    find_quirk(fit, VDPR_QUIRK_CVQ_16) ||
+	    vdpr_features_has(&fit->asked, VIRTIO_RING_F_INDIRECT_DESC))
+		return;
+	/* No ring is larger than that; 0: a kernel that does not tell. */
+	if (fit->seen & VDPR_SEEN_VRING_NUM && size == 1)
+		(void)vdpr_fit_cvq_size(fit, size);
+	else if (!ask_cvq_size(fit, &size))
+		(void)vdpr_fit_cvq_size(fit, size);
+}
+
 static void fit_order(struct vdpr_fit *fit)
 {
 	const struct vdpr_quirk *quirk = find_quirk(fit, VDPR_QUIRK_ORDER);
@@ -847,6 +898,7 @@ int vdpr_fit(struct vdpr_fit *fit)
 	fit_coalescing(fit);
 	fit_bases(fit);
 	fit_exact_size(fit);
+	fit_cvq_size(fit);
 	fit_order(fit);
 	fit_doorbell(fit);
 	fit_advise(fit);

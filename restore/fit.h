@@ -38,6 +38,11 @@ int vdpr_fit(struct vdpr_fit *fit);
 /* vdpr_fit_rings() - the part of it that the rings' bases decide. */
 int vdpr_fit_rings(struct vdpr_fit *fit);
 
+/* vdpr_fit_cvq_size() - can a control virtqueue of so many entries be driven?
+ * Return: false, with the refusal, if not.
+ */
+bool vdpr_fit_cvq_size(struct vdpr_fit *fit, uint32_t size);
+
 /* vdpr_fit_refused() - record that a state does not fit, with all refusals.
  * @name: of the device.
  * Return: -ENOTSUP.

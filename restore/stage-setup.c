@@ -320,19 +320,7 @@ int vdpr_step_cvq_size(struct vdpr_run *run)
 	if (!size)
 		size = pow2_at_most(run->info.vring_num, CVQ_RING_DEFAULT);
 	run->cvq_num = (uint16_t)pow2_at_most(size, VDPR_RING_MAX);
-	/* A command takes two entries, or one with indirect descriptors. */
-	if (run->cvq_num >= 2 ||
-	    (size == 1 &&
-	     vdpr_features_has(&run->fit.asked, VIRTIO_RING_F_INDIRECT_DESC)))
-		return 0;
-	vdpr_fail(
-		run->ctx, VDPR_CAUSE_REFUSED, -ENOTSUP,
-		"%s: refused: control virtqueue of %" PRIu32
-		" entries: a command takes two without INDIRECT_DESC (bit 28)",
-		run->dev->name, size);
-	vdpr_cure(run->ctx, "the device was reset; use a device with a larger "
-			    "control virtqueue");
-	return -ENOTSUP;
+	return vdpr_fit_cvq_size(&run->fit, size) ? 0 : vdpr_run_refused(run);
 }
 
 /* An own address space keeps the CVQ apart from the guest's memory. */

@@ -2,6 +2,7 @@
 /* Stage 2 on devices that are open and on those that are not: the same judgement,
  * every reason at once. */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -248,6 +249,52 @@ static void every_reason_comes_at_once(void **state)
 	vdpr_state_free(s);
 }
 
+/* 0x1000a0000: CTRL_VQ and CTRL_VLAN; bit 28 is INDIRECT_DESC. */
+static void rings_of_one_entry_need_indirect_descriptors(void **state)
+{
+	static const struct {
+		uint64_t features;
+		uint16_t vring_num;
+		unsigned int seen;
+		int want;
+	} table[] = {
+		{ 0x1000a0000, 1, VDPR_SEEN_VRING_NUM, -ENOTSUP },
+		{ 0x1000a0000, 2, VDPR_SEEN_VRING_NUM, 0 },
+		{ 0x1000a0000, 0, VDPR_SEEN_VRING_NUM, 0 }, /* not told */
+		{ 0x1000a0000, 1, 0, 0 },
+		{ 0x1100a0000, 1, VDPR_SEEN_VRING_NUM, 0 },
+		{ 0x100000000, 1, VDPR_SEEN_VRING_NUM, 0 }, /* no CVQ */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct vdpr_report *report;
+		struct vdpr_state *s;
+		struct known k;
+		char mask[24], offered[24];
+
+		snprintf(mask, sizeof(mask), "\"0x%" PRIx64 "\"",
+			 table[i].features);
+		snprintf(offered, sizeof(offered), "0x%" PRIx64,
+			 table[i].features);
+		s = make(offered, mask,
+			 table[i].features & 0x80000
+				 ? "\"config\":{},\"vlan\":{\"ids\":[]},"
+				   "\"unknown\":[]"
+				 : "\"config\":{},\"unknown\":[]");
+		know(&k, "", table[i].features);
+		k.info.vring_num = table[i].vring_num;
+		k.target.seen |= table[i].seen | VDPR_SEEN_BACKEND;
+		k.info.backend_features = 0x40;
+		report = judge(&k, s, 0, table[i].want);
+		assert_true(!table[i].want ||
+			    has_reason(report, VDPR_REFUSALS,
+				       "device limit cvq_size at least 2/1|"));
+		vdpr_report_free(report);
+		vdpr_state_free(s);
+	}
+}
+
 static void unknown_features_are_one_reason_among_others(void **state)
 {
 	struct vdpr_state *s = make("0x300830028", "null",
@@ -450,6 +497,8 @@ static const struct CMUnitTest tests[] = {
 		an_open_device_and_its_description_are_judged_alike, setup,
 		teardown),
 	cmocka_unit_test_setup_teardown(masks_become_names, setup, teardown),
+	cmocka_unit_test_setup_teardown(
+		rings_of_one_entry_need_indirect_descriptors, setup, teardown),
 	cmocka_unit_test_setup_teardown(every_reason_comes_at_once, setup,
 					teardown),
 	cmocka_unit_test_setup_teardown(

@@ -49,6 +49,19 @@ says out '^    cure: ' cures_are_in_the_text
 [ ! -s "$work/err" ]
 judge an_answer_is_no_error
 
+# The size of one ring is told to the owner only.
+exits 3 a_control_queue_that_is_too_small_does_not_fit check --json \
+	"$work/small.json" sim:cvq-size=1,mac=52:54:00:00:00:01,features=-CTRL_VLAN
+holds it_is_a_reason_beside_others \
+	'[(r["name"], r["want"], r["have"]) for r in j["refusals"]] ==
+	[("CTRL_VLAN", "negotiated", "not offered"), ("cvq_size", "at least 2", "1")]'
+exits 0 with_indirect_descriptors_it_fits check "$typical" sim:cvq-size=1
+exits 0 and_loads load -q "$typical" sim:cvq-size=1
+exits 0 two_entries_will_do check "$work/small.json" sim:cvq-size=2
+exits 3 load_refuses_that_too load "$work/small.json" sim:cvq-size=1
+says err 'control virtqueue of 1 entries: a command takes two without INDIRECT_DESC' \
+	in_the_same_words
+
 # The same judgement as load's.
 for dev in sim:pairs=2,mtu=1400 sim:features=-CTRL_VLAN,key-size=20 \
 	sim:enable-after-driver-ok=off sim:features=-MQ-RSS; do
