@@ -12,21 +12,37 @@
 
 #define COLOUR_STAGE "#7d9bc1"
 
+/* Where something stands across, in hundredths of a pixel. */
+struct place {
+	uint64_t left, width;
+};
+
+static struct place bar_place(const struct canvas *c, uint64_t begin,
+			      uint64_t end)
+{
+	const uint64_t right = (PLOT_LEFT + PLOT_WIDTH) * CENTI;
+	struct place p = { .left = vdpr_svg_place(c->t, begin) };
+
+	p.width = vdpr_svg_place(c->t, end) - p.left;
+	if (p.width < BAR_LEAST)
+		p.width = BAR_LEAST;
+	if (p.left + p.width > right)
+		p.left = right - p.width;
+	return p;
+}
+
+static void open_rect(const struct canvas *c, struct place p)
+{
+	vdpr_buf_str(c->out, "<rect");
+	vdpr_svg_put_place(c->out, "x", p.left);
+	vdpr_svg_put_place(c->out, "width", p.width);
+}
+
 /* A bar that is left open for its <title>. */
 static void open_bar(const struct canvas *c, uint64_t begin, uint64_t end,
 		     unsigned int height, const char *colour)
 {
-	uint64_t left = vdpr_svg_place(c->t, begin);
-	uint64_t width = vdpr_svg_place(c->t, end) - left;
-	uint64_t right = (PLOT_LEFT + PLOT_WIDTH) * CENTI;
-
-	if (width < BAR_LEAST)
-		width = BAR_LEAST;
-	if (left + width > right)
-		left = right - width;
-	vdpr_buf_str(c->out, "<rect");
-	vdpr_svg_put_place(c->out, "x", left);
-	vdpr_svg_put_place(c->out, "width", width);
+	open_rect(c, bar_place(c, begin, end));
 	vdpr_buf_printf(c->out, " y=\"%u\" height=\"%u\" fill=\"%s\"><title>",
 			c->y + (ROW - height) / 2, height, colour);
 }
@@ -99,12 +115,13 @@ static const struct {
 };
 static_assert(ARRAY_SIZE(fates) == FATE_COUNT, "a row for every fate");
 
-/* One bar: commands of one section with the same fate that cannot be told apart
- * at this scale. */
+/* One bar: commands of one section with the same fate that overlap or touch at this
+ * scale. Each has a mark of its own in it. */
 struct run {
 	size_t count;
-	const struct vdpr_slice *first;
+	const struct vdpr_slice *first, *last;
 	uint64_t end; /* ns */
+	const char *section;
 	enum fate fate;
 };
 
@@ -121,27 +138,126 @@ static enum fate fate_of(const struct canvas *c, const struct vdpr_slice *slice)
 	return c->t->report->result[slice->index].ack ? FATE_REFUSED : FATE_OK;
 }
 
+static bool belongs(const struct canvas *c, const struct run *run,
+		    const struct vdpr_slice *slice)
+{
+	return fate_of(c, slice) == run->fate &&
+	       !strcmp(entry_of(c, slice)->info->section, run->section);
+}
+
+static void put_times(const struct canvas *c, uint64_t begin, uint64_t end)
+{
+	char from[USEC_TEXT], to[USEC_TEXT];
+
+	vdpr_buf_printf(c->out, ", %s to %s us", vdpr_svg_usec(begin, from),
+			vdpr_svg_usec(end, to));
+}
+
+/* One command in words: its number, name, size, answer and times. */
+static void put_command(const struct canvas *c, const struct vdpr_slice *slice)
+{
+	const struct vdpr_plan_entry *entry = entry_of(c, slice);
+
+	vdpr_buf_printf(c->out, "%zu: %s %u.%u, %zu bytes, ", slice->index + 1,
+			entry->info->name, entry->info->ctrl_class,
+			entry->info->command, entry->len + 2);
+	if (slice->answered)
+		vdpr_buf_printf(c->out, "ack %d",
+				c->t->report->result[slice->index].ack);
+	else
+		vdpr_buf_str(c->out, fates[FATE_WAITING].text);
+	put_times(c, slice->begin, slice->end);
+}
+
+/* Those of a run from @slice on whose answers were seen at the same moment. */
+static size_t seen_at_once(const struct canvas *c, const struct run *run,
+			   const struct vdpr_slice *slice)
+{
+	const uint64_t end = slice->end;
+	size_t n = 0;
+
+	for (; slice <= run->last; slice++) {
+		if (!belongs(c, run, slice))
+			continue;
+		if (slice->end != end)
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* Marks beside each other where one could be drawn at all. */
+struct cells {
+	struct place all; /* of @count marks */
+	size_t count;
+	size_t done;
+};
+
+static struct place next_cell(struct cells *cells)
+{
+	uint64_t from = cells->all.width * cells->done / cells->count;
+	uint64_t to = cells->all.width * ++cells->done / cells->count;
+
+	return (struct place){ cells->all.left + from,
+			       to > from ? to - from : 1 };
+}
+
+/*
+ * A command's mark reaches from the answer before to its own. Answers that were
+ * seen at once share that time, in the order of sending; all of a bar that is wider
+ * than its time share the bar.
+ */
+static void draw_marks(const struct canvas *c, const struct run *run)
+{
+	struct cells cells = { bar_place(c, run->first->begin, run->end),
+			       run->count, 0 };
+	const bool to_scale = cells.all.width > BAR_LEAST;
+	uint64_t from = run->first->begin;
+	size_t n = 0;
+
+	for (const struct vdpr_slice *s = run->first; s <= run->last; s++) {
+		if (!belongs(c, run, s))
+			continue;
+		if (to_scale && (!n || cells.done == cells.count)) {
+			from = from > s->begin ? from : s->begin;
+			cells.count = seen_at_once(c, run, s);
+			cells.done = 0;
+			cells.all.left = vdpr_svg_place(c->t, from);
+			cells.all.width = vdpr_svg_place(c->t, s->end);
+			cells.all.width -= cells.all.width < cells.all.left
+						   ? cells.all.width
+						   : cells.all.left;
+			from = from > s->end ? from : s->end;
+		}
+		open_rect(c, next_cell(&cells));
+		vdpr_buf_printf(c->out, " height=\"%u\" class=\"%c\"><title>",
+				fates[run->fate].height, n++ % 2 ? 'k' : 'l');
+		put_command(c, s);
+		close_bar(c);
+	}
+}
+
 static void draw_run(const struct canvas *c, const struct run *run)
 {
-	const struct vdpr_plan_entry *entry;
-	char begin[USEC_TEXT], end[USEC_TEXT];
+	unsigned int height = fates[run->fate].height;
 
 	if (!run->count)
 		return;
-	entry = entry_of(c, run->first);
-	open_bar(c, run->first->begin, run->end, fates[run->fate].height,
+	open_bar(c, run->first->begin, run->end, height,
 		 fates[run->fate].colour);
-	if (run->count == 1)
-		vdpr_buf_printf(c->out, "%s %u.%u, %zu bytes",
-				entry->info->name, entry->info->ctrl_class,
-				entry->info->command, entry->len + 2);
-	else
-		vdpr_buf_printf(c->out, "%zu commands from %s on", run->count,
-				entry->info->name);
-	vdpr_buf_printf(c->out, ", %s, %s to %s us", fates[run->fate].text,
-			vdpr_svg_usec(run->first->begin, begin),
-			vdpr_svg_usec(run->end, end));
+	if (run->count == 1) {
+		put_command(c, run->first);
+		close_bar(c);
+		return;
+	}
+	vdpr_buf_printf(c->out, "%zu commands, %s", run->count,
+			fates[run->fate].text);
+	put_times(c, run->first->begin, run->end);
 	close_bar(c);
+	vdpr_buf_printf(c->out, "<g transform=\"translate(0 %u)\">\n",
+			c->y + (ROW - height) / 2);
+	draw_marks(c, run);
+	vdpr_buf_str(c->out, "</g>\n");
 }
 
 /* No gap that could be seen. */
@@ -156,14 +272,13 @@ static bool joins(const struct canvas *c, const struct run *run,
 static size_t draw_fate(const struct canvas *c, const char *section,
 			enum fate fate)
 {
-	struct run run = { .fate = fate };
+	struct run run = { .section = section, .fate = fate };
 	size_t count = 0;
 
 	for (size_t i = 0; i < c->t->n; i++) {
 		const struct vdpr_slice *slice = &c->t->slice[i];
 
-		if (fate_of(c, slice) != fate ||
-		    strcmp(entry_of(c, slice)->info->section, section) != 0)
+		if (!belongs(c, &run, slice))
 			continue;
 		count++;
 		if (!joins(c, &run, slice)) {
@@ -173,6 +288,7 @@ static size_t draw_fate(const struct canvas *c, const char *section,
 			run.end = slice->end;
 		}
 		run.count++;
+		run.last = slice;
 		if (run.end < slice->end)
 			run.end = slice->end;
 	}

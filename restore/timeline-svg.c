@@ -265,6 +265,7 @@ static const char style[] =
 	".t{font-size:18px;font-weight:bold}.h{font-weight:bold}"
 	".r{text-anchor:end}.m{text-anchor:middle;font-size:12px;fill:#555}"
 	".n{fill:#555;font-size:12px}.e{fill:" COLOUR_BAD ";font-size:12px}"
+	".k{fill:#fff;fill-opacity:.3}.l{fill-opacity:0}"
 	".g{stroke:#e4e4e4}line.o{stroke:" COLOUR_OPEN ";stroke-width:1.5;"
 	"stroke-dasharray:5 3}text.o{fill:" COLOUR_OPEN ";font-weight:bold;"
 	"font-size:12px}</style>\n";

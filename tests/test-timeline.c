@@ -290,6 +290,68 @@ static void picture_names_what_happened(void **state)
 	done(&w);
 }
 
+/* The number at the head of each command's <title>, and where its mark is. */
+static void assert_marks(const char *text, size_t n, const char *rest)
+{
+	double left, width, before = 0;
+	size_t number, found = 0;
+	char colon;
+
+	for (const char *at = text; (at = strstr(at, "<rect x=")); at++) {
+		const char *title = strstr(at, "<title>");
+
+		if (!title || title > at + strcspn(at, "\n") ||
+		    sscanf(title, "<title>%zu%c", &number, &colon) != 2 ||
+		    colon != ':')
+			continue;
+		assert_int_equal(number, ++found);
+		assert_int_equal(sscanf(at, "<rect x=\"%lf\" width=\"%lf\"",
+					&left, &width),
+				 2);
+		assert_true(width > 0 && left >= 124);
+		assert_true(left + width <= 124 + 736 + 0.02);
+		/* 0.02: what is too narrow to be seen is drawn all the same. */
+		assert_true(left + 0.02 >= before);
+		before = left + width;
+		title = strstr(title, ": ") + 2;
+		if (strncmp(title, rest, strlen(rest)) != 0)
+			fail_msg("%.99s", title);
+	}
+	assert_int_equal(found, n);
+}
+
+static void each_command_has_a_mark(void **state)
+{
+	static const struct {
+		const char *ids, *dev;
+		size_t n;
+		const char *rest;
+	} table[] = {
+		{ "1", "sim", 1, "VLAN_ADD 2.0, 4 bytes, ack 0, " },
+		{ "1,2", "sim", 2, "VLAN_ADD 2.0, 4 bytes, ack 0, " },
+		{ "1,2,3", "sim:refuse=2.0", 3,
+		  "VLAN_ADD 2.0, 4 bytes, ack 1, " },
+		{ "1,2,3", "sim:stall=2.0", 3,
+		  "VLAN_ADD 2.0, 4 bytes, not answered, " },
+		{ "\"0-99\"", "sim:delay=100", 100,
+		  "VLAN_ADD 2.0, 4 bytes, ack 0, " },
+		{ "\"0-4095\"", "sim", 4096, "VLAN_ADD 2.0, 4 bytes, ack 0, " },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct world w;
+		char *text;
+
+		setup(&w, table[i].ids, table[i].dev);
+		text = draw(&w, VDPR_TIMELINE_SVG);
+		assert_marks(text, table[i].n, table[i].rest);
+		done(&w);
+		free(text);
+	}
+}
+
+/* Their marks are all that grows: less than 128 bytes each. */
 static void picture_of_many_commands_stays_small(void **state)
 {
 	struct world w;
@@ -298,8 +360,9 @@ static void picture_of_many_commands_stays_small(void **state)
 
 	setup(&w, "\"0-4095\"", "sim");
 	text = draw(&w, VDPR_TIMELINE_SVG);
-	assert_true(strlen(text) < 32768);
-	assert_true(count(text, "<rect") < 200);
+	assert_true(strlen(text) < 32768 + 4096 * 128);
+	assert_true(count(text, "<rect") < 4096 + 200);
+	assert_true(count(text, "<g ") < 200);
 	assert_non_null(strstr(text, ">4096 ok<"));
 	free(text);
 	done(&w);
@@ -451,6 +514,7 @@ int main(void)
 		cmocka_unit_test(bars_of_a_track_do_not_overlap),
 		cmocka_unit_test(trace_of_a_failure_has_its_error),
 		cmocka_unit_test(picture_names_what_happened),
+		cmocka_unit_test(each_command_has_a_mark),
 		cmocka_unit_test(picture_of_many_commands_stays_small),
 		cmocka_unit_test(picture_of_a_failure_has_error_and_cure),
 		cmocka_unit_test(text_of_others_is_made_harmless),
