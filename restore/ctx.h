@@ -3,7 +3,7 @@
 #ifndef VDPR_CTX_H
 #define VDPR_CTX_H
 
-#include "include/vdpa-restore.h"
+#include "restore/util.h"
 
 /* vdpr_fail() - record a failure and return its errno.
  * @ctx: may be NULL: then only @err is returned.
@@ -13,7 +13,7 @@
  * Return: @err.
  */
 int vdpr_fail(struct vdpr_ctx *ctx, enum vdpr_cause cause, int err,
-	      const char *fmt, ...) VDPR_PRINTF(4, 5);
+	      const char *fmt, ...) VDPR_PRINTF(4, 5) _cold_;
 
 /* Refuses a pointer of a caller's that is NULL and may not be. Return: -EINVAL. */
 #define vdpr_fail_null(ctx, name)                                       \

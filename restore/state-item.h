@@ -7,7 +7,7 @@
 
 /* Writes a reason. Return: @why. */
 const char *vdpr_why(char why[VDPR_WHY], const char *fmt, ...)
-	VDPR_PRINTF(2, 3);
+	VDPR_PRINTF(2, 3) _cold_;
 /* Longest reason that is put behind a path. */
 #define VDPR_DETAIL 120
 

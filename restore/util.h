@@ -3,12 +3,14 @@
 #ifndef VDPR_UTIL_H
 #define VDPR_UTIL_H
 
+#include <endian.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "include/vdpa-restore.h"
@@ -16,6 +18,9 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n) (1u << (n))
 #define BIT_ULL(n) (1ull << (n))
+
+/* Of functions that only failures call: the way there is kept out of the way. */
+#define _cold_ __attribute__((cold))
 
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 #define _cleanup_free_ _cleanup_(vdpr_freep)
@@ -54,49 +59,47 @@ static inline void vdpr_closep(int *fd)
 
 static inline uint16_t vdpr_get_le16(const void *p)
 {
-	const uint8_t *b = p;
+	uint16_t raw;
 
-	return (uint16_t)(b[0] | b[1] << 8);
+	memcpy(&raw, p, sizeof(raw));
+	return le16toh(raw);
 }
 
 static inline uint32_t vdpr_get_le32(const void *p)
 {
-	const uint8_t *b = p;
+	uint32_t raw;
 
-	return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
-	       (uint32_t)b[3] << 24;
+	memcpy(&raw, p, sizeof(raw));
+	return le32toh(raw);
 }
 
 static inline uint64_t vdpr_get_le64(const void *p)
 {
-	const uint8_t *b = p;
+	uint64_t raw;
 
-	return (uint64_t)vdpr_get_le32(b) | (uint64_t)vdpr_get_le32(b + 4)
-						    << 32;
+	memcpy(&raw, p, sizeof(raw));
+	return le64toh(raw);
 }
 
 static inline void vdpr_put_le16(void *p, uint16_t v)
 {
-	uint8_t *b = p;
+	uint16_t raw = htole16(v);
 
-	b[0] = (uint8_t)v;
-	b[1] = (uint8_t)(v >> 8);
+	memcpy(p, &raw, sizeof(raw));
 }
 
 static inline void vdpr_put_le32(void *p, uint32_t v)
 {
-	uint8_t *b = p;
+	uint32_t raw = htole32(v);
 
-	vdpr_put_le16(b, (uint16_t)v);
-	vdpr_put_le16(b + 2, (uint16_t)(v >> 16));
+	memcpy(p, &raw, sizeof(raw));
 }
 
 static inline void vdpr_put_le64(void *p, uint64_t v)
 {
-	uint8_t *b = p;
+	uint64_t raw = htole64(v);
 
-	vdpr_put_le32(b, (uint32_t)v);
-	vdpr_put_le32(b + 4, (uint32_t)(v >> 32));
+	memcpy(p, &raw, sizeof(raw));
 }
 
 /* Rounds up to a multiple of @align, a power of two. */
