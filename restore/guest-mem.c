@@ -49,12 +49,21 @@ int vdpr_guest_mem_init(struct vdpr_guest_mem *mem, vdpr_translate_fn translate,
 		}
 	}
 	mem->n_regions = n;
-	if (mem->region->flags)
-		return 0;
-	mem->quick_gpa = mem->region->gpa;
-	mem->quick_len = mem->region->len;
-	mem->quick = mem->region->host;
 	return 0;
+}
+
+void vdpr_guest_mem_prefer(struct vdpr_guest_mem *mem, uint64_t gpa)
+{
+	for (size_t i = 0; i < mem->n_regions; i++) {
+		const struct vdpr_guest_region *r = &mem->region[i];
+
+		if (gpa - r->gpa >= r->len || r->flags & VDPR_GUEST_READ_ONLY)
+			continue;
+		mem->quick_gpa = r->gpa;
+		mem->quick_len = r->len;
+		mem->quick = r->host;
+		return;
+	}
 }
 
 void vdpr_guest_mem_free(struct vdpr_guest_mem *mem)
@@ -107,70 +116,38 @@ void *vdpr_guest_span(const struct vdpr_guest_mem *mem, uint64_t gpa,
 	return have == len ? host : NULL;
 }
 
-/*
- * Relaxed atomic loads and stores, eight bytes at a time where the guest's side
- * is aligned: nothing is loaded twice, whatever the compiler would like, and the
- * sanitizer for threads knows that the other side is meant to race.
- */
-static void load_bytes(uint8_t *to, const uint8_t *from, size_t len)
+#ifdef VDPR_GUEST_ATOMIC
+void vdpr_guest_load(void *to, const void *from, size_t len)
 {
-	while (len && (uintptr_t)from % 8) {
-		*to++ = __atomic_load_n(from++, __ATOMIC_RELAXED);
-		len--;
-	}
-	for (; len >= 8; len -= 8, to += 8, from += 8) {
-		uint64_t word = __atomic_load_n(
-			(const uint64_t *)(const void *)from, __ATOMIC_RELAXED);
+	const uint8_t *in = from;
+	uint8_t *out = to;
 
-		memcpy(to, &word, sizeof(word));
-	}
-	if (len & 4) {
-		uint32_t half = __atomic_load_n(
-			(const uint32_t *)(const void *)from, __ATOMIC_RELAXED);
-
-		memcpy(to, &half, sizeof(half));
-		to += 4;
-		from += 4;
-		len -= 4;
-	}
 	while (len--)
-		*to++ = __atomic_load_n(from++, __ATOMIC_RELAXED);
+		*out++ = __atomic_load_n(in++, __ATOMIC_RELAXED);
 }
 
-static void store_bytes(uint8_t *to, const uint8_t *from, size_t len)
+void vdpr_guest_store(void *to, const void *from, size_t len)
 {
-	while (len && (uintptr_t)to % 8) {
-		__atomic_store_n(to++, *from++, __ATOMIC_RELAXED);
-		len--;
-	}
-	for (; len >= 8; len -= 8, to += 8, from += 8) {
-		uint64_t word;
+	const uint8_t *in = from;
+	uint8_t *out = to;
 
-		memcpy(&word, from, sizeof(word));
-		__atomic_store_n((uint64_t *)(void *)to, word,
-				 __ATOMIC_RELAXED);
-	}
 	while (len--)
-		__atomic_store_n(to++, *from++, __ATOMIC_RELAXED);
+		__atomic_store_n(out++, *in++, __ATOMIC_RELAXED);
 }
+#endif
 
 int vdpr_guest_read(const struct vdpr_guest_mem *mem, uint64_t gpa, void *to,
 		    size_t len)
 {
-	const uint8_t *quick = vdpr_guest_quick(mem, gpa, len);
 	uint8_t *at = to;
 
-	if (quick) {
-		load_bytes(to, quick, len);
-		return 0;
-	}
 	while (len) {
 		size_t n = len;
 		const uint8_t *host = vdpr_guest_at(mem, gpa, &n, false);
 
 		if (!host)
 			return -EFAULT;
-		load_bytes(at, host, n);
+		vdpr_guest_load(at, host, n);
 		at += n;
 		gpa += n;
 		len -= n;
@@ -181,19 +158,13 @@ int vdpr_guest_read(const struct vdpr_guest_mem *mem, uint64_t gpa, void *to,
 static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
 		       const uint8_t *from, size_t len)
 {
-	uint8_t *quick = vdpr_guest_quick(mem, gpa, len);
-
-	if (quick) {
-		store_bytes(quick, from, len);
-		return 0;
-	}
 	while (len) {
 		size_t n = len;
 		uint8_t *host = vdpr_guest_at(mem, gpa, &n, true);
 
 		if (!host)
 			return -EFAULT;
-		store_bytes(host, from, n);
+		vdpr_guest_store(host, from, n);
 		from += n;
 		gpa += n;
 		len -= n;
@@ -201,19 +172,12 @@ static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
 	return 0;
 }
 
-int vdpr_guest_gather(const struct vdpr_guest_mem *mem,
-		      const struct vdpr_guest_piece *piece, void *to,
-		      size_t len)
+int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
+			     const struct vdpr_guest_piece *piece, void *to,
+			     size_t len)
 {
-	const uint8_t *quick = piece->len < len
-				       ? NULL
-				       : vdpr_guest_quick(mem, piece->gpa, len);
 	uint8_t *at = to;
 
-	if (quick) {
-		load_bytes(to, quick, len);
-		return 0;
-	}
 	for (; len; piece++) {
 		size_t n = piece->len < len ? piece->len : len;
 		int ret = vdpr_guest_read(mem, piece->gpa, at, n);
@@ -226,14 +190,12 @@ int vdpr_guest_gather(const struct vdpr_guest_mem *mem,
 	return 0;
 }
 
-int vdpr_guest_scatter(const struct vdpr_guest_mem *mem,
-		       const struct vdpr_guest_piece *piece, size_t n,
-		       const void *from, size_t len)
+int vdpr_guest_scatter_pieces(const struct vdpr_guest_mem *mem,
+			      const struct vdpr_guest_piece *piece, size_t n,
+			      const void *from, size_t len)
 {
 	const uint8_t *at = from;
 
-	if (n && len <= piece->len)
-		return write_piece(mem, piece->gpa, from, len);
 	for (size_t i = 0; len && i < n; i++) {
 		size_t part = piece[i].len < len ? piece[i].len : len;
 		int ret = write_piece(mem, piece[i].gpa, at, part);

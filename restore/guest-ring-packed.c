@@ -98,16 +98,13 @@ static int packed_walk(struct vdpr_guest_ring *ring,
 		 * two kinds it is, and both kinds are checked. */
 		vdpr_guest_desc_load(desc_at(ring, at), &desc);
 		flags = desc.word[1];
-		ret = flags & VRING_DESC_F_INDIRECT
-			      ? vdpr_guest_chain_indirect(ring, chain, &desc,
-							  flags)
-			      : vdpr_guest_chain_add(ring, chain, &desc, flags);
-		if (ret)
-			return ret;
 		/* The last descriptor of a list has the id (2.8.6). */
 		chain->id = desc.word[0];
-		if (!(flags & VRING_DESC_F_NEXT))
-			return 0;
+		if (flags & VRING_DESC_F_INDIRECT)
+			return vdpr_guest_chain_row(ring, chain, &desc, flags);
+		ret = vdpr_guest_chain_add(ring, chain, &desc, flags);
+		if (ret || !(flags & VRING_DESC_F_NEXT))
+			return ret;
 		at = advance(ring, at, 1);
 	}
 	return vdpr_guest_ring_wrong(ring, "a chain is longer than its ring");

@@ -72,8 +72,7 @@ static int split_walk(struct vdpr_guest_ring *ring,
 			ring->desc + (size_t)at * VDPR_GUEST_DESC_SIZE, &desc);
 		flags = desc.word[0];
 		if (flags & VRING_DESC_F_INDIRECT)
-			return vdpr_guest_chain_indirect(ring, chain, &desc,
-							 flags);
+			return vdpr_guest_chain_list(ring, chain, &desc, flags);
 		ret = vdpr_guest_chain_add(ring, chain, &desc, flags);
 		if (ret || !(flags & VRING_DESC_F_NEXT))
 			return ret;

@@ -2,11 +2,6 @@
 /* The device's side of a guest's ring: what the formats share. */
 #include "restore/guest-ring.h"
 
-#include <endian.h>
-#include <errno.h>
-
-#include "restore/uapi.h"
-
 /*
  * Theory of operation. The guest may be hostile, and its processors run while
  * its ring is read. So a field is loaded once into memory of ours, checked there
@@ -96,45 +91,17 @@ void vdpr_guest_ring_free(struct vdpr_guest_ring *ring)
 
 /* ------------------------------------------------------------------- chains */
 
-void vdpr_guest_desc_load(const uint8_t *at, struct vdpr_guest_desc *out)
+int vdpr_guest_chain_wrong(struct vdpr_guest_ring *ring,
+			   const struct vdpr_guest_chain *chain,
+			   const struct vdpr_guest_desc *desc)
 {
-	const uint64_t *words = (const uint64_t *)(const void *)at;
-	uint64_t first = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
-	uint64_t second = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
-	uint64_t rest = le64toh(second);
-
-	out->addr = le64toh(first);
-	out->len = (uint32_t)rest;
-	out->word[0] = (uint16_t)(rest >> 32);
-	out->word[1] = (uint16_t)(rest >> 48);
-}
-
-int vdpr_guest_chain_add(struct vdpr_guest_ring *ring,
-			 struct vdpr_guest_chain *chain,
-			 const struct vdpr_guest_desc *desc, uint16_t flags)
-{
-	unsigned int n = (unsigned int)chain->n_out + chain->n_in;
-	bool write = flags & VRING_DESC_F_WRITE;
-
-	if (n == ring->num)
+	if ((unsigned int)chain->n_out + chain->n_in == ring->num)
 		return vdpr_guest_ring_wrong(ring,
 					     "a chain is longer than its ring");
 	if (!desc->len)
 		return vdpr_guest_ring_wrong(ring, "a descriptor has no bytes");
-	/* What the device reads comes first (virtio 1.3, 2.7.4.2). */
-	if (!write && chain->n_in)
-		return vdpr_guest_ring_wrong(
-			ring, "a readable descriptor comes behind a writable "
-			      "one");
-	ring->piece[n] = (struct vdpr_guest_piece){ desc->addr, desc->len };
-	if (write) {
-		chain->n_in++;
-		chain->in_len += desc->len;
-	} else {
-		chain->n_out++;
-		chain->out_len += desc->len;
-	}
-	return 0;
+	return vdpr_guest_ring_wrong(
+		ring, "a readable descriptor comes behind a writable one");
 }
 
 /* An indirect table, which need not be aligned, nor lie in one row. */
@@ -142,19 +109,13 @@ struct table {
 	uint64_t gpa;
 	const uint8_t *quick; /* all of it, where it does and is */
 	uint32_t count;	      /* entries */
-	unsigned int flags;   /* which word of an entry they are */
 };
 
-static int load_entry(struct vdpr_guest_ring *ring, const struct table *table,
-		      uint32_t at, struct vdpr_guest_desc *out)
+static int load_far(struct vdpr_guest_ring *ring, const struct table *table,
+		    size_t offset, struct vdpr_guest_desc *out)
 {
-	size_t offset = (size_t)at * VDPR_GUEST_DESC_SIZE;
 	uint64_t raw[2] = { 0, 0 };
 
-	if (table->quick) {
-		vdpr_guest_desc_load(table->quick + offset, out);
-		return 0;
-	}
 	if (vdpr_guest_read(ring->mem, table->gpa + offset, raw, sizeof(raw)))
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect table is not in guest memory");
@@ -162,77 +123,87 @@ static int load_entry(struct vdpr_guest_ring *ring, const struct table *table,
 	return 0;
 }
 
-static int add_entry(struct vdpr_guest_ring *ring,
-		     struct vdpr_guest_chain *chain, const struct table *table,
-		     uint32_t at, struct vdpr_guest_desc *entry)
+/* @flags: which word of an entry they are. */
+static inline int add_entry(struct vdpr_guest_ring *ring,
+			    struct vdpr_guest_chain *chain,
+			    const struct table *table, uint32_t at,
+			    unsigned int flags, struct vdpr_guest_desc *entry)
 {
-	int ret = load_entry(ring, table, at, entry);
+	size_t offset = (size_t)at * VDPR_GUEST_DESC_SIZE;
 
-	if (ret)
-		return ret;
-	if (entry->word[table->flags] & VRING_DESC_F_INDIRECT)
+	if (table->quick)
+		vdpr_guest_desc_load(table->quick + offset, entry);
+	else if (load_far(ring, table, offset, entry))
+		return -EPROTO;
+	if (entry->word[flags] & VRING_DESC_F_INDIRECT)
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect table leads to another");
-	return vdpr_guest_chain_add(ring, chain, entry,
-				    entry->word[table->flags]);
+	return vdpr_guest_chain_add(ring, chain, entry, entry->word[flags]);
 }
 
-/* Split: entries are chained (virtio 1.3, 2.7.5.3). Ends: each round adds a piece,
- * and a chain has not more than num. */
-static int add_chained(struct vdpr_guest_ring *ring,
-		       struct vdpr_guest_chain *chain,
-		       const struct table *table)
+/* Return: 0, -EPROTO. */
+static inline int find_table(struct vdpr_guest_ring *ring,
+			     const struct vdpr_guest_desc *desc, uint16_t flags,
+			     struct table *out)
 {
-	struct vdpr_guest_desc entry = { .word = { 0, 0 } };
-
-	for (;;) {
-		int ret = add_entry(ring, chain, table, entry.word[1], &entry);
-
-		if (ret || !(entry.word[0] & VRING_DESC_F_NEXT))
-			return ret;
-		if (entry.word[1] >= table->count)
-			return vdpr_guest_ring_wrong(
-				ring, "an indirect table leads out of itself");
-	}
-}
-
-/* Packed: they stand in a row (2.8.7). */
-static int add_row(struct vdpr_guest_ring *ring, struct vdpr_guest_chain *chain,
-		   const struct table *table)
-{
-	struct vdpr_guest_desc entry;
-	int ret = 0;
-
-	for (uint32_t at = 0; !ret && at < table->count; at++)
-		ret = add_entry(ring, chain, table, at, &entry);
-	return ret;
-}
-
-int vdpr_guest_chain_indirect(struct vdpr_guest_ring *ring,
-			      struct vdpr_guest_chain *chain,
-			      const struct vdpr_guest_desc *desc,
-			      uint16_t flags)
-{
-	struct table table = {
-		.gpa = desc->addr,
-		.quick = vdpr_guest_quick(ring->mem, desc->addr, desc->len),
-		.count = desc->len / VDPR_GUEST_DESC_SIZE,
-		.flags = ring->ops == &vdpr_guest_packed,
-	};
-
 	if (!ring->indirect)
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect descriptor was not negotiated");
 	if (flags & VRING_DESC_F_NEXT)
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect descriptor is followed by another");
-	if (!table.count || desc->len % VDPR_GUEST_DESC_SIZE)
+	if (!desc->len || desc->len % VDPR_GUEST_DESC_SIZE)
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect table has a wrong length");
-	if ((uintptr_t)table.quick % 8)
-		table.quick = NULL;
-	return table.flags ? add_row(ring, chain, &table)
-			   : add_chained(ring, chain, &table);
+	out->gpa = desc->addr;
+	out->count = desc->len / VDPR_GUEST_DESC_SIZE;
+	out->quick = vdpr_guest_quick(ring->mem, desc->addr, desc->len);
+	if ((uintptr_t)out->quick % 8)
+		out->quick = NULL;
+	return 0;
+}
+
+/* virtio 1.3, 2.7.5.3. Ends: each round adds a piece, and a chain has not more
+ * than num. */
+int vdpr_guest_chain_list(struct vdpr_guest_ring *ring,
+			  struct vdpr_guest_chain *chain,
+			  const struct vdpr_guest_desc *desc, uint16_t flags)
+{
+	struct vdpr_guest_desc entry;
+	struct table table;
+	uint32_t at = 0;
+
+	if (find_table(ring, desc, flags, &table))
+		return -EPROTO;
+	for (;;) {
+		int ret = add_entry(ring, chain, &table, at, 0, &entry);
+
+		if (ret || !(entry.word[0] & VRING_DESC_F_NEXT))
+			return ret;
+		at = entry.word[1];
+		if (at >= table.count)
+			return vdpr_guest_ring_wrong(
+				ring, "an indirect table leads out of itself");
+	}
+}
+
+/* 2.8.7. */
+int vdpr_guest_chain_row(struct vdpr_guest_ring *ring,
+			 struct vdpr_guest_chain *chain,
+			 const struct vdpr_guest_desc *desc, uint16_t flags)
+{
+	struct vdpr_guest_desc entry;
+	struct table table;
+	int ret;
+
+	if (find_table(ring, desc, flags, &table))
+		return -EPROTO;
+	for (uint32_t at = 0; at < table.count; at++) {
+		ret = add_entry(ring, chain, &table, at, 1, &entry);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /* --------------------------------------------------------------- operations */

@@ -3,9 +3,11 @@
 #ifndef VDPR_GUEST_RING_H
 #define VDPR_GUEST_RING_H
 
+#include <endian.h>
 #include <errno.h>
 
 #include "restore/guest-mem.h"
+#include "restore/uapi.h"
 
 #define VDPR_GUEST_RING_MAX 1024 /* entries */
 
@@ -154,20 +156,59 @@ struct vdpr_guest_desc {
 
 #define VDPR_GUEST_DESC_SIZE 16
 
-void vdpr_guest_desc_load(const uint8_t *at, struct vdpr_guest_desc *out);
+static inline void vdpr_guest_desc_load(const uint8_t *at,
+					struct vdpr_guest_desc *out)
+{
+	const uint64_t *words = (const uint64_t *)(const void *)at;
+	uint64_t first = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
+	uint64_t second = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+	uint64_t rest = le64toh(second);
+
+	out->addr = le64toh(first);
+	out->len = (uint32_t)rest;
+	out->word[0] = (uint16_t)(rest >> 32);
+	out->word[1] = (uint16_t)(rest >> 48);
+}
 
 /* Sets the fault. Return: -EPROTO. */
-int vdpr_guest_ring_wrong(struct vdpr_guest_ring *ring, const char *what);
+int vdpr_guest_ring_wrong(struct vdpr_guest_ring *ring,
+			  const char *what) _cold_;
 
-/* Adds one piece. Return: 0, -EPROTO. */
-int vdpr_guest_chain_add(struct vdpr_guest_ring *ring,
+/* The same, of a piece that may not stand where it does. */
+int vdpr_guest_chain_wrong(struct vdpr_guest_ring *ring,
+			   const struct vdpr_guest_chain *chain,
+			   const struct vdpr_guest_desc *desc) _cold_;
+
+/* Adds one piece. What the device reads comes first (virtio 1.3, 2.7.4.2).
+ * Return: 0, -EPROTO. */
+static inline int vdpr_guest_chain_add(struct vdpr_guest_ring *ring,
+				       struct vdpr_guest_chain *chain,
+				       const struct vdpr_guest_desc *desc,
+				       uint16_t flags)
+{
+	unsigned int n = (unsigned int)chain->n_out + chain->n_in;
+	bool write = flags & VRING_DESC_F_WRITE;
+
+	if (n == ring->num || !desc->len || (!write && chain->n_in))
+		return vdpr_guest_chain_wrong(ring, chain, desc);
+	ring->piece[n] = (struct vdpr_guest_piece){ desc->addr, desc->len };
+	if (write) {
+		chain->n_in++;
+		chain->in_len += desc->len;
+	} else {
+		chain->n_out++;
+		chain->out_len += desc->len;
+	}
+	return 0;
+}
+
+/* Adds what an indirect table holds, with which a chain ends: a list of entries
+ * (split) or a row of them (packed). Return: 0, -EPROTO. */
+int vdpr_guest_chain_list(struct vdpr_guest_ring *ring,
+			  struct vdpr_guest_chain *chain,
+			  const struct vdpr_guest_desc *desc, uint16_t flags);
+int vdpr_guest_chain_row(struct vdpr_guest_ring *ring,
 			 struct vdpr_guest_chain *chain,
 			 const struct vdpr_guest_desc *desc, uint16_t flags);
-
-/* Adds what an indirect table holds. Return: 0, -EPROTO. */
-int vdpr_guest_chain_indirect(struct vdpr_guest_ring *ring,
-			      struct vdpr_guest_chain *chain,
-			      const struct vdpr_guest_desc *desc,
-			      uint16_t flags);
 
 #endif

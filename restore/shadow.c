@@ -242,8 +242,11 @@ static int find_ring(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		.driver = o->driver,
 		.device = o->device,
 	};
-	int ret = vdpr_guest_ring_init(&s->ring, &s->mem, &setup);
+	int ret;
 
+	/* A driver's commands come from where its ring does. */
+	vdpr_guest_mem_prefer(&s->mem, o->desc);
+	ret = vdpr_guest_ring_init(&s->ring, &s->mem, &setup);
 	if (ret == -ENOMEM)
 		return vdpr_fail_memory(ctx);
 	if (ret)
@@ -375,7 +378,7 @@ static int process(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 	n = epoll_wait(s->epoll, seen, ARRAY_SIZE(seen), 0);
 	if (!s->started || s->quiesced)
 		return 0;
-	if (!vdpr_shadow_is_attached(s))
+	if (s->cvqs_dropped != s->dev->cvqs_dropped || !s->cvq)
 		return vdpr_shadow_misuse(
 			ctx, s, -ENODATA,
 			"the device was restored or reset behind its "

@@ -195,8 +195,9 @@ static void test_suppression(void **data)
 	}
 }
 
-/* Buffers in many pieces, across the border of two regions. */
-static void test_pieces(void **data)
+/* Buffers in many pieces, across the border of two regions, whichever of them is
+ * looked at first. */
+static void check_pieces(uint64_t preferred)
 {
 	struct vdpr_guest_region regions[3];
 	struct vdpr_guest_mem mem;
@@ -206,7 +207,6 @@ static void test_pieces(void **data)
 						  { 0x1006, 6 },
 						  { 0x100c, 5 } };
 
-	(void)data;
 	for (size_t i = 0; i < ARRAY_SIZE(regions); i++)
 		regions[i] = (struct vdpr_guest_region){
 			.size = sizeof(regions[0]),
@@ -216,6 +216,7 @@ static void test_pieces(void **data)
 		};
 	regions[2].flags = VDPR_GUEST_READ_ONLY;
 	assert_int_equal(vdpr_guest_mem_init(&mem, NULL, NULL, regions, 3), 0);
+	vdpr_guest_mem_prefer(&mem, preferred);
 	assert_int_equal(vdpr_guest_scatter(&mem, piece, 3, text, 11), 0);
 	assert_int_equal(vdpr_guest_gather(&mem, piece, got, 11), 0);
 	assert_memory_equal(got, text, 11);
@@ -230,6 +231,35 @@ static void test_pieces(void **data)
 	assert_false(vdpr_guest_is_writable(&mem, &piece[2]));
 	assert_null(vdpr_guest_span(&mem, 0x1000, 9, false));
 	assert_null(vdpr_guest_span(&mem, UINT64_MAX, 2, false));
+	vdpr_guest_mem_free(&mem);
+}
+
+static void test_pieces(void **data)
+{
+	(void)data;
+	/* Nowhere, and in each of the three: the last one cannot be preferred. */
+	for (uint64_t gpa = 0xff8; gpa <= 0x1010; gpa += 8)
+		check_pieces(gpa);
+}
+
+static void test_preferred_region(void **data)
+{
+	uint8_t bytes[16];
+	struct vdpr_guest_region regions[2] = {
+		{ .size = sizeof(regions[0]), .gpa = 0, .len = 8 },
+		{ .size = sizeof(regions[0]), .gpa = 0x1000, .len = 8 },
+	};
+	struct vdpr_guest_mem mem;
+
+	(void)data;
+	regions[0].host = bytes;
+	regions[1].host = bytes + 8;
+	assert_int_equal(vdpr_guest_mem_init(&mem, NULL, NULL, regions, 2), 0);
+	assert_null(vdpr_guest_quick(&mem, 0, 1));
+	vdpr_guest_mem_prefer(&mem, 0x1007);
+	assert_ptr_equal(vdpr_guest_quick(&mem, 0x1000, 8), bytes + 8);
+	assert_null(vdpr_guest_quick(&mem, 0x1000, 9));
+	assert_null(vdpr_guest_quick(&mem, 0, 1));
 	vdpr_guest_mem_free(&mem);
 }
 
@@ -674,6 +704,7 @@ int main(void)
 		cmocka_unit_test(test_base),
 		cmocka_unit_test(test_suppression),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_preferred_region),
 		cmocka_unit_test(test_setup_is_judged),
 		cmocka_unit_test(test_breaches),
 		cmocka_unit_test(test_more_than_the_ring),
