@@ -119,7 +119,7 @@ void vdpr_cvq_start(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format)
  * What a doorbell is told (virtio 1.3, 2.9 and 4.1.5.2): the queue in 16 bits, or
  * with notification data the queue and how far the driver has got in 32.
  */
-static void ring_doorbell(struct vdpr_cvq *cvq)
+void vdpr_cvq_ring_doorbell(struct vdpr_cvq *cvq)
 {
 	const struct vdpr_ring *ring = &cvq->ring;
 	uint32_t next_off = ring->format.ops->next_off(ring);
@@ -136,14 +136,6 @@ static void ring_doorbell(struct vdpr_cvq *cvq)
 	else
 		__atomic_store_n((uint16_t *)cvq->doorbell, queue,
 				 __ATOMIC_RELEASE);
-}
-
-int vdpr_cvq_kick(struct vdpr_cvq *cvq)
-{
-	if (!cvq->doorbell)
-		return vdpr_eventfd_signal(cvq->kick_fd);
-	ring_doorbell(cvq);
-	return 0;
 }
 
 size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end)
@@ -164,15 +156,6 @@ size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end)
 			break;
 	}
 	return next;
-}
-
-int vdpr_eventfd_signal(int fd)
-{
-	const uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
-		return 0;
-	return errno == EAGAIN ? 0 : -errno;
 }
 
 void vdpr_eventfd_clear(int fd)

@@ -3,6 +3,8 @@
 #ifndef VDPR_CVQ_H
 #define VDPR_CVQ_H
 
+#include <errno.h>
+
 #include "restore/mem.h"
 #include "restore/ring.h"
 
@@ -96,10 +98,30 @@ int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 int vdpr_cvq_replace(struct vdpr_cvq *cvq, struct vdpr_cvq_slot *slot,
 		     size_t n_slots, size_t keep);
 
+/* vdpr_eventfd_signal() - add one. Return: 0 or -errno (-EAGAIN is no error: the
+ * counter is full, so the other side is notified anyway). */
+static inline int vdpr_eventfd_signal(int fd)
+{
+	const uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
+		return 0;
+	return errno == EAGAIN ? 0 : -errno;
+}
+
+/* Tells a doorbell that is mapped. */
+void vdpr_cvq_ring_doorbell(struct vdpr_cvq *cvq);
+
 /* vdpr_cvq_kick() - notify the device, by its doorbell where one is mapped.
  * Return: 0 or -errno.
  */
-int vdpr_cvq_kick(struct vdpr_cvq *cvq);
+static inline int vdpr_cvq_kick(struct vdpr_cvq *cvq)
+{
+	if (!cvq->doorbell)
+		return vdpr_eventfd_signal(cvq->kick_fd);
+	vdpr_cvq_ring_doorbell(cvq);
+	return 0;
+}
 
 /* vdpr_cvq_start() - a fresh ring over the memory. */
 void vdpr_cvq_start(struct vdpr_cvq *cvq,
@@ -110,9 +132,6 @@ void vdpr_cvq_start(struct vdpr_cvq *cvq,
  */
 size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end);
 
-/* vdpr_eventfd_signal() - add one. Return: 0 or -errno (-EAGAIN is no error: the
- * counter is full, so the other side is notified anyway). */
-int vdpr_eventfd_signal(int fd);
 /* Takes what is there, if anything. */
 void vdpr_eventfd_clear(int fd);
 

@@ -20,28 +20,26 @@ void vdpr_relay_clear(struct vdpr_shadow *s)
 static void record(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		   const struct vdpr_relayed *r, const uint8_t *out)
 {
-	struct vdpr_command command = {
-		.size = sizeof(command),
-		.ctrl_class = out[0],
-		.command = out[1],
-		.ack = s->answer[0],
-		.data = out + 2,
-		.data_len = r->out_len - 2,
-	};
+	struct vdpr_command *command = &s->command;
 
-	if (command.ack != VIRTIO_NET_OK)
+	command->ctrl_class = out[0];
+	command->command = out[1];
+	command->ack = s->answer[0];
+	command->data = out + 2;
+	command->data_len = r->out_len - 2;
+	if (command->ack != VIRTIO_NET_OK)
 		s->counts.refused++;
 	/* What it has set cannot be told: better unknown than wrong. */
-	if (vdpr_observe_whole(ctx, s->state, &command)) {
+	if (vdpr_observe_whole(ctx, s->state, command)) {
 		vdpr_log(ctx, VDPR_LOG_WARNING, "%s", vdpr_ctx_error(ctx));
 		vdpr_ctx_clear(ctx);
-		vdpr_observe_lost(s->state, command.ctrl_class);
+		vdpr_observe_lost(s->state, command->ctrl_class);
 	}
 }
 
 /* ------------------------------------------------- answers: device to guest */
 
-static void guest_broke(struct vdpr_shadow *s, const char *fault)
+static _cold_ void guest_broke(struct vdpr_shadow *s, const char *fault)
 {
 	if (s->guest_fault)
 		return;
@@ -49,7 +47,7 @@ static void guest_broke(struct vdpr_shadow *s, const char *fault)
 	s->events |= VDPR_SHADOW_GUEST_BROKEN;
 }
 
-static int device_broke(struct vdpr_shadow *s, const char *fault)
+static _cold_ int device_broke(struct vdpr_shadow *s, const char *fault)
 {
 	if (!s->device_fault)
 		s->events |= VDPR_SHADOW_DEVICE_BROKEN;
@@ -91,11 +89,20 @@ static void record_answer(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	s->events |= VDPR_SHADOW_ANNOUNCED;
 }
 
+static void push_answer(struct vdpr_shadow *s, const struct vdpr_relayed *r)
+{
+	if (vdpr_guest_scatter(&s->mem, r->in, r->n_in, s->answer, r->len)) {
+		guest_broke(s, "memory for an answer has vanished");
+		return;
+	}
+	vdpr_guest_ring_push(&s->ring, r->id, r->entries, r->len);
+	s->vring.base = vdpr_guest_ring_base(&s->ring);
+}
+
 /* Gives the oldest command back. */
 static void give_back(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 {
 	struct vdpr_relayed *r = &s->row[s->first];
-	int ret;
 
 	s->first = (s->first + 1) % VDPR_RELAY_ROW;
 	s->n--;
@@ -103,41 +110,32 @@ static void give_back(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 	pthread_mutex_lock(&s->record);
 	record_answer(ctx, s, r);
 	/* A guest that broke its ring gets nothing more. */
-	if (!s->guest_fault) {
-		ret = vdpr_guest_scatter(&s->mem, r->in, r->n_in, s->answer,
-					 r->len);
-		if (ret)
-			guest_broke(s, "memory for an answer has vanished");
-	}
-	if (!s->guest_fault) {
-		vdpr_guest_ring_push(&s->ring, r->id, r->entries, r->len);
-		s->vring.base = vdpr_guest_ring_base(&s->ring);
-	}
+	if (!s->guest_fault)
+		push_answer(s, r);
 	pthread_mutex_unlock(&s->record);
 }
 
-/* Takes what the device has used. Return: 0, or -EIO. */
+/* Takes what the device has used. Behind the last that is out nothing can be, so
+ * there is no look. Return: 0, or -EIO. */
 static int take_used(struct vdpr_shadow *s)
 {
-	struct vdpr_ring_used used[VDPR_RELAY_SHORT];
 	struct vdpr_ring *ring = &s->cvq->ring;
-	int count;
+	struct vdpr_ring_used used;
 
-	do {
-		count = vdpr_ring_take(ring, used, ARRAY_SIZE(used));
-		if (count < 0)
-			return device_broke(s, ring->fault);
-		for (int i = 0; i < count; i++) {
-			struct vdpr_relayed *r = &s->row[used[i].token];
+	while (ring->outstanding) {
+		int ret = vdpr_ring_take_one(ring, &used);
+		struct vdpr_relayed *r;
 
-			if (!used[i].len || used[i].len > r->in_len)
-				return device_broke(s, "wrote an answer of no "
-						       "possible length");
-			r->len = used[i].len;
-			r->done = true;
-			s->armed = false;
-		}
-	} while (count && ring->outstanding);
+		if (ret <= 0)
+			return ret ? device_broke(s, ring->fault) : 0;
+		r = &s->row[used.token];
+		if (!used.len || used.len > r->in_len)
+			return device_broke(s, "wrote an answer of no "
+					       "possible length");
+		r->len = used.len;
+		r->done = true;
+		s->armed = false;
+	}
 	return 0;
 }
 
@@ -385,7 +383,7 @@ static int call_guest(struct vdpr_shadow *s)
 	return 0;
 }
 
-static int result(struct vdpr_ctx *ctx, struct vdpr_shadow *s, int ret)
+static _cold_ int explain(struct vdpr_ctx *ctx, struct vdpr_shadow *s, int ret)
 {
 	if (s->device_fault)
 		return vdpr_fail(ctx, VDPR_CAUSE_DEVICE, -EIO,
@@ -395,7 +393,7 @@ static int result(struct vdpr_ctx *ctx, struct vdpr_shadow *s, int ret)
 		return vdpr_fail(ctx, VDPR_CAUSE_OTHER, -EPROTO,
 				 "%s: the guest's control virtqueue: %s",
 				 s->dev->name, s->guest_fault);
-	return ret ? vdpr_shadow_call_failed(ctx, s, "kick", ret) : 0;
+	return vdpr_shadow_call_failed(ctx, s, "kick", ret);
 }
 
 /* Whoever has more for us wakes us: both were asked to. */
@@ -434,5 +432,7 @@ int vdpr_relay(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 	int ret = s->device_fault ? -EIO : move(ctx, s);
 	int called = call_guest(s);
 
-	return result(ctx, s, ret ? ret : called);
+	if (!ret)
+		ret = s->guest_fault ? -EPROTO : called;
+	return ret ? explain(ctx, s, ret) : 0;
 }

@@ -118,14 +118,15 @@ static void add_indirect(struct vdpr_ring *ring,
 static void packed_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		       uint16_t slot)
 {
-	uint16_t head = ring->avail_idx;
-	uint16_t flags = avail_flags(ring) | VRING_DESC_F_NEXT;
+	uint16_t head, flags;
 	uint8_t *second;
 
 	if (ring->format.indirect) {
 		add_indirect(ring, buf, slot);
 		return;
 	}
+	head = ring->avail_idx;
+	flags = avail_flags(ring) | VRING_DESC_F_NEXT;
 	write_desc(desc(ring, head), buf->out, buf->out_len, slot);
 	ring->avail_idx = step(ring, head, &ring->avail_wrap);
 	second = desc(ring, ring->avail_idx);

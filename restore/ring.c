@@ -2,7 +2,6 @@
 /* What the ring formats share: slots, tokens, order and what is outstanding. */
 #include "restore/ring.h"
 
-#include <errno.h>
 #include <string.h>
 
 void vdpr_ring_init(struct vdpr_ring *ring,
@@ -21,56 +20,6 @@ void vdpr_ring_init(struct vdpr_ring *ring,
 	ring->n_free = ring->capacity;
 	for (uint16_t i = 0; i < ring->capacity; i++)
 		ring->free_slot[i] = (uint8_t)i;
-}
-
-int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
-		  uint32_t token)
-{
-	uint8_t slot;
-
-	if (!ring->n_free)
-		return -ENOSPC;
-	slot = ring->free_slot[ring->free_head++];
-	ring->n_free--;
-	ring->outstanding++;
-	ring->token[slot] = token;
-	ring->in_len[slot] = buf->in_len;
-	ring->busy[slot] = true;
-	ring->format.ops->add(ring, buf, slot);
-	return 0;
-}
-
-void vdpr_ring_show(struct vdpr_ring *ring)
-{
-	ring->format.ops->show(ring);
-}
-
-bool vdpr_ring_wants_kick(struct vdpr_ring *ring)
-{
-	return ring->format.ops->wants_kick(ring);
-}
-
-bool vdpr_ring_publish(struct vdpr_ring *ring)
-{
-	vdpr_ring_show(ring);
-	return vdpr_ring_wants_kick(ring);
-}
-
-bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more)
-{
-	return ring->format.ops->spares_kick(ring, more);
-}
-
-void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count)
-{
-	if (ring->format.event_idx && count)
-		ring->format.ops->arm(ring, count);
-}
-
-void vdpr_ring_disarm(struct vdpr_ring *ring)
-{
-	if (ring->format.event_idx)
-		ring->format.ops->disarm(ring);
 }
 
 /* The slot is free again; its turn comes after those that are free already. */
@@ -139,6 +88,22 @@ static int take_in_order(struct vdpr_ring *ring, struct vdpr_ring_used *used,
 	return (int)count;
 }
 
+static int take_any(struct vdpr_ring *ring, struct vdpr_ring_used *used)
+{
+	uint16_t slot;
+	int ret = next_used(ring, &slot, &used->len);
+
+	if (ret > 0)
+		used->token = finish_slot(ring, slot);
+	return ret;
+}
+
+int vdpr_ring_take_one(struct vdpr_ring *ring, struct vdpr_ring_used *used)
+{
+	return ring->format.in_order ? take_in_order(ring, used, 1)
+				     : take_any(ring, used);
+}
+
 int vdpr_ring_take(struct vdpr_ring *ring, struct vdpr_ring_used *used,
 		   unsigned int max)
 {
@@ -147,12 +112,11 @@ int vdpr_ring_take(struct vdpr_ring *ring, struct vdpr_ring_used *used,
 	if (ring->format.in_order)
 		return take_in_order(ring, used, max);
 	while (count < max) {
-		uint16_t slot;
-		int ret = next_used(ring, &slot, &used[count].len);
+		int ret = take_any(ring, &used[count]);
 
 		if (ret <= 0)
 			return count ? (int)count : ret;
-		used[count++].token = finish_slot(ring, slot);
+		count++;
 	}
 	return (int)count;
 }

@@ -3,6 +3,8 @@
 #ifndef VDPR_RING_H
 #define VDPR_RING_H
 
+#include <errno.h>
+
 #include "restore/util.h"
 
 #define VDPR_RING_MAX 256 /* entries: never more, whatever the device offers */
@@ -130,33 +132,68 @@ void vdpr_ring_init(struct vdpr_ring *ring,
  * @token: given back when it is used.
  * Return: 0 or -ENOSPC.
  */
-int vdpr_ring_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
-		  uint32_t token);
+static inline int vdpr_ring_add(struct vdpr_ring *ring,
+				const struct vdpr_ring_buf *buf, uint32_t token)
+{
+	uint8_t slot;
+
+	if (!ring->n_free)
+		return -ENOSPC;
+	slot = ring->free_slot[ring->free_head++];
+	ring->n_free--;
+	ring->outstanding++;
+	ring->token[slot] = token;
+	ring->in_len[slot] = buf->in_len;
+	ring->busy[slot] = true;
+	ring->format.ops->add(ring, buf, slot);
+	return 0;
+}
 
 /* vdpr_ring_show() - make all that was added visible to the device. */
-void vdpr_ring_show(struct vdpr_ring *ring);
+static inline void vdpr_ring_show(struct vdpr_ring *ring)
+{
+	ring->format.ops->show(ring);
+}
 
 /* vdpr_ring_wants_kick() - must the device be notified of what it was shown since
  * the last time that this was asked?
  */
-bool vdpr_ring_wants_kick(struct vdpr_ring *ring);
+static inline bool vdpr_ring_wants_kick(struct vdpr_ring *ring)
+{
+	return ring->format.ops->wants_kick(ring);
+}
 
 /* vdpr_ring_publish() - both: show it, and
  * Return: true if the device wants a notification.
  */
-bool vdpr_ring_publish(struct vdpr_ring *ring);
+static inline bool vdpr_ring_publish(struct vdpr_ring *ring)
+{
+	vdpr_ring_show(ring);
+	return vdpr_ring_wants_kick(ring);
+}
 
 /* vdpr_ring_spares_kick() - would @more commands be found without a kick? */
-bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more);
+static inline bool vdpr_ring_spares_kick(struct vdpr_ring *ring, uint16_t more)
+{
+	return ring->format.ops->spares_kick(ring, more);
+}
 
 /* vdpr_ring_arm() - ask to be called when @count of the outstanding commands are
  * used. Look at the ring once more before sleeping: they may be already.
  */
-void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count);
+static inline void vdpr_ring_arm(struct vdpr_ring *ring, uint16_t count)
+{
+	if (ring->format.event_idx && count)
+		ring->format.ops->arm(ring, count);
+}
 
 /* vdpr_ring_disarm() - ask not to be called until vdpr_ring_arm(): somebody looks at
  * the ring anyway. */
-void vdpr_ring_disarm(struct vdpr_ring *ring);
+static inline void vdpr_ring_disarm(struct vdpr_ring *ring)
+{
+	if (ring->format.event_idx)
+		ring->format.ops->disarm(ring);
+}
 
 /* vdpr_ring_has_used() - a look at the ring that costs little.
  * Return: true if vdpr_ring_take() would not answer 0.
@@ -174,6 +211,8 @@ static inline bool vdpr_ring_has_used(struct vdpr_ring *ring)
  */
 int vdpr_ring_take(struct vdpr_ring *ring, struct vdpr_ring_used *used,
 		   unsigned int max);
+/* The same for one: 1, 0, -EPROTO. */
+int vdpr_ring_take_one(struct vdpr_ring *ring, struct vdpr_ring_used *used);
 
 /* ------------------------------------------------- shared by the formats */
 

@@ -66,8 +66,9 @@ struct vdpr_shadow {
 	bool blocked; /* a command waits for a place or for room in the ring */
 	bool look;    /* at the guest's ring: this time */
 	const char *guest_fault, *device_fault;
-	unsigned int events; /* not told yet */
-	uint8_t *answer;     /* one, copied out of the device's reach */
+	unsigned int events;	     /* not told yet */
+	uint8_t *answer;	     /* one, copied out of the device's reach */
+	struct vdpr_command command; /* the one that is being recorded */
 
 	pthread_mutex_t record;
 	struct vdpr_state *state; /* NULL: neither started nor reset yet */
