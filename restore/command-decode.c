@@ -93,6 +93,15 @@ static void settle_list(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		lose(ctx, state, m, why);
 }
 
+/* There is room for it. */
+static void put_list(struct vdpr_mac_list *list, const uint8_t *addr,
+		     size_t count)
+{
+	list->count = count;
+	if (count)
+		memcpy(list->addr, addr, count * sizeof(*list->addr));
+}
+
 VDPR_DECODER(mac_table)
 {
 	struct vdpr_mac_table_view view;
@@ -103,10 +112,8 @@ VDPR_DECODER(mac_table)
 	if (vdpr_mac_list_reserve(&state->unicast, view.unicast_count) ||
 	    vdpr_mac_list_reserve(&state->multicast, view.multicast_count))
 		return -ENOMEM;
-	(void)vdpr_mac_list_set(&state->unicast, view.unicast,
-				view.unicast_count);
-	(void)vdpr_mac_list_set(&state->multicast, view.multicast,
-				view.multicast_count);
+	put_list(&state->unicast, view.unicast, view.unicast_count);
+	put_list(&state->multicast, view.multicast, view.multicast_count);
 	settle_list(ctx, state, &state->unicast, false);
 	settle_list(ctx, state, &state->multicast, true);
 	return 0;
@@ -169,19 +176,24 @@ VDPR_DECODER(announce_ack)
 
 /* ----------------------------------------------------------------------- MQ */
 
+/* A number that was checked. */
+static void put_pairs(struct vdpr_state *state, uint16_t pairs)
+{
+	if (state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_ABSENT)
+		return;
+	state->queue_pairs = pairs;
+	state->member[VDPR_MQ_QUEUE_PAIRS] = VDPR_KNOWN;
+}
+
 static void set_pairs(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		      uint16_t pairs)
 {
 	char why[VDPR_WHY];
 
-	if (state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_ABSENT)
-		return;
-	if (vdpr_check_pairs(state, pairs, why)) {
+	if (!vdpr_check_pairs(state, pairs, why))
+		put_pairs(state, pairs);
+	else if (state->member[VDPR_MQ_QUEUE_PAIRS] != VDPR_ABSENT)
 		lose(ctx, state, VDPR_MQ_QUEUE_PAIRS, why);
-		return;
-	}
-	state->queue_pairs = pairs;
-	state->member[VDPR_MQ_QUEUE_PAIRS] = VDPR_KNOWN;
 }
 
 /*
@@ -207,14 +219,13 @@ VDPR_DECODER(pairs)
 
 static void set_key(struct vdpr_hash_key *key, const struct vdpr_rss_view *view)
 {
-	key->len = view->key_len;
+	key->len = (uint8_t)view->key_len;
 	memcpy(key->bytes, view->key, view->key_len);
 }
 
 /* There is room for the table. */
 static void set_rss(struct vdpr_rss *rss, const struct vdpr_rss_view *view)
 {
-	vdpr_rss_empty(rss);
 	rss->hash_types = view->hash_types;
 	rss->unclassified_queue = view->unclassified_queue;
 	rss->max_tx_vq = view->max_tx_vq;
@@ -235,11 +246,14 @@ VDPR_DECODER(rss)
 		return -EINVAL;
 	if (vdpr_rss_reserve(&state->rss, view.table_len))
 		return -ENOMEM;
-	set_pairs(ctx, state, view.max_tx_vq);
 	set_rss(&state->rss, &view);
 	state->member[VDPR_RSS] = VDPR_KNOWN;
-	if (vdpr_check_rss(state, &state->rss, why))
+	if (vdpr_check_rss(state, &state->rss, why)) {
+		set_pairs(ctx, state, view.max_tx_vq);
 		lose(ctx, state, VDPR_RSS, why);
+	} else {
+		put_pairs(state, view.max_tx_vq);
+	}
 	vdpr_state_settle_hash(state);
 	return 0;
 }

@@ -129,7 +129,7 @@ static void add_types(struct vdpr_buf *out, uint32_t hash_types)
 
 static void add_key(struct vdpr_buf *out, const struct vdpr_rss_view *view)
 {
-	vdpr_buf_printf(out, " key %u bytes%s", view->key_len,
+	vdpr_buf_printf(out, " key %zu bytes%s", view->key_len,
 			view->key_len ? " " : "");
 	add_cut(out, view->key, view->key_len, 8);
 }

@@ -18,99 +18,99 @@
 /* clang-format off */
 static const struct vdpr_command_info rows[] = {
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, "PROMISC",
-	  { VIRTIO_NET_F_CTRL_RX, -1 }, "rx_mode", 1,
+	  VIRTIO_NET_F_CTRL_RX, "rx_mode", 1,
 	  vdpr_decode_promisc, vdpr_describe_switch },
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, "ALLMULTI",
-	  { VIRTIO_NET_F_CTRL_RX, -1 }, "rx_mode", 1,
+	  VIRTIO_NET_F_CTRL_RX, "rx_mode", 1,
 	  vdpr_decode_allmulti, vdpr_describe_switch },
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLUNI, "ALLUNI",
-	  { VIRTIO_NET_F_CTRL_RX_EXTRA, -1 }, "rx_mode", 1,
+	  VIRTIO_NET_F_CTRL_RX_EXTRA, "rx_mode", 1,
 	  vdpr_decode_alluni, vdpr_describe_switch },
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOMULTI, "NOMULTI",
-	  { VIRTIO_NET_F_CTRL_RX_EXTRA, -1 }, "rx_mode", 1,
+	  VIRTIO_NET_F_CTRL_RX_EXTRA, "rx_mode", 1,
 	  vdpr_decode_nomulti, vdpr_describe_switch },
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOUNI, "NOUNI",
-	  { VIRTIO_NET_F_CTRL_RX_EXTRA, -1 }, "rx_mode", 1,
+	  VIRTIO_NET_F_CTRL_RX_EXTRA, "rx_mode", 1,
 	  vdpr_decode_nouni, vdpr_describe_switch },
 	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOBCAST, "NOBCAST",
-	  { VIRTIO_NET_F_CTRL_RX_EXTRA, -1 }, "rx_mode", 1,
+	  VIRTIO_NET_F_CTRL_RX_EXTRA, "rx_mode", 1,
 	  vdpr_decode_nobcast, vdpr_describe_switch },
 
 	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, "MAC_TABLE_SET",
-	  { VIRTIO_NET_F_CTRL_RX, -1 }, "mac", VDPR_MAC_TABLE_MIN,
+	  VIRTIO_NET_F_CTRL_RX, "mac", VDPR_MAC_TABLE_MIN,
 	  vdpr_decode_mac_table, vdpr_describe_mac_table },
 	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "MAC_ADDR_SET",
-	  { VIRTIO_NET_F_CTRL_MAC_ADDR, -1 }, "mac", 6,
+	  VIRTIO_NET_F_CTRL_MAC_ADDR, "mac", 6,
 	  vdpr_decode_mac_address, vdpr_describe_mac_address },
 
 	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, "VLAN_ADD",
-	  { VIRTIO_NET_F_CTRL_VLAN, -1 }, "vlan", 2,
+	  VIRTIO_NET_F_CTRL_VLAN, "vlan", 2,
 	  vdpr_decode_vlan_add, vdpr_describe_le16 },
 	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, "VLAN_DEL",
-	  { VIRTIO_NET_F_CTRL_VLAN, -1 }, "vlan", 2,
+	  VIRTIO_NET_F_CTRL_VLAN, "vlan", 2,
 	  vdpr_decode_vlan_del, vdpr_describe_le16 },
 
 	{ VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK,
 	  "ANNOUNCE_ACK",
-	  { VIRTIO_NET_F_GUEST_ANNOUNCE, -1 }, SECTION_ANNOUNCE, 0,
+	  VIRTIO_NET_F_GUEST_ANNOUNCE, SECTION_ANNOUNCE, 0,
 	  vdpr_decode_announce_ack, vdpr_describe_nothing },
 
 	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, "VQ_PAIRS_SET",
-	  { VIRTIO_NET_F_MQ, -1 }, "mq", 2,
+	  VIRTIO_NET_F_MQ, "mq", 2,
 	  vdpr_decode_pairs, vdpr_describe_le16 },
 	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, "RSS_CONFIG",
-	  { VIRTIO_NET_F_RSS, -1 }, "rss", VDPR_RSS_MIN,
+	  VIRTIO_NET_F_RSS, "rss", VDPR_RSS_MIN,
 	  vdpr_decode_rss, vdpr_describe_rss },
 	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG, "HASH_CONFIG",
-	  { VIRTIO_NET_F_HASH_REPORT, -1 }, "hash_report", VDPR_HASH_MIN,
+	  VIRTIO_NET_F_HASH_REPORT, "hash_report", VDPR_HASH_MIN,
 	  vdpr_decode_hash, vdpr_describe_hash },
 
 	{ VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
 	  "GUEST_OFFLOADS_SET",
-	  { VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, -1 }, "offloads", 8,
+	  VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, "offloads", 8,
 	  vdpr_decode_offloads, vdpr_describe_offloads },
 
 	{ VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_TX_SET,
 	  "NOTF_COAL_TX_SET",
-	  { VIRTIO_NET_F_NOTF_COAL, -1 }, "coalescing", 8,
+	  VIRTIO_NET_F_NOTF_COAL, "coalescing", 8,
 	  vdpr_decode_coal_tx, vdpr_describe_coal },
 	{ VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET,
 	  "NOTF_COAL_RX_SET",
-	  { VIRTIO_NET_F_NOTF_COAL, -1 }, "coalescing", 8,
+	  VIRTIO_NET_F_NOTF_COAL, "coalescing", 8,
 	  vdpr_decode_coal_rx, vdpr_describe_coal },
 	{ VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET,
 	  "NOTF_COAL_VQ_SET",
-	  { VIRTIO_NET_F_VQ_NOTF_COAL, -1 }, "coalescing", 12,
+	  VIRTIO_NET_F_VQ_NOTF_COAL, "coalescing", 12,
 	  vdpr_decode_coal_queue, vdpr_describe_coal_queue },
 	{ VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET,
 	  "NOTF_COAL_VQ_GET",
-	  { VIRTIO_NET_F_VQ_NOTF_COAL, -1 }, NULL, 4,
+	  VIRTIO_NET_F_VQ_NOTF_COAL, NULL, 4,
 	  NULL, vdpr_describe_queue },
 
 	{ VIRTIO_NET_CTRL_HASH_TUNNEL, VIRTIO_NET_CTRL_HASH_TUNNEL_SET,
 	  "HASH_TUNNEL_SET",
-	  { VIRTIO_NET_F_HASH_TUNNEL, -1 }, NULL, 4,
+	  VIRTIO_NET_F_HASH_TUNNEL, NULL, 4,
 	  vdpr_decode_hash_tunnel, vdpr_describe_hash_tunnel },
 
 	{ VIRTIO_NET_CTRL_STATS, VIRTIO_NET_CTRL_STATS_QUERY, "STATS_QUERY",
-	  { VIRTIO_NET_F_DEVICE_STATS, -1 }, NULL, 0,
+	  VIRTIO_NET_F_DEVICE_STATS, NULL, 0,
 	  NULL, vdpr_describe_nothing },
 	{ VIRTIO_NET_CTRL_STATS, VIRTIO_NET_CTRL_STATS_GET, "STATS_GET",
-	  { VIRTIO_NET_F_DEVICE_STATS, -1 }, NULL, 0,
+	  VIRTIO_NET_F_DEVICE_STATS, NULL, 0,
 	  NULL, vdpr_describe_stats_get },
 
 	{ VIRTNET_RSS_CTX_CTRL, VIRTNET_RSS_CTX_CTRL_CAP_GET,
 	  "RSS_CTX_CAP_GET",
-	  { VIRTIO_NET_F_RSS_CONTEXT, -1 }, NULL, 0,
+	  VIRTIO_NET_F_RSS_CONTEXT, NULL, 0,
 	  NULL, vdpr_describe_nothing },
 	{ VIRTNET_RSS_CTX_CTRL, VIRTNET_RSS_CTX_CTRL_ADD, "RSS_CTX_ADD",
-	  { VIRTIO_NET_F_RSS_CONTEXT, -1 }, NULL, 8 + VDPR_RSS_MIN,
+	  VIRTIO_NET_F_RSS_CONTEXT, NULL, 8 + VDPR_RSS_MIN,
 	  vdpr_decode_rss_context, vdpr_describe_rss_context },
 	{ VIRTNET_RSS_CTX_CTRL, VIRTNET_RSS_CTX_CTRL_MOD, "RSS_CTX_MOD",
-	  { VIRTIO_NET_F_RSS_CONTEXT, -1 }, NULL, 8 + VDPR_RSS_MIN,
+	  VIRTIO_NET_F_RSS_CONTEXT, NULL, 8 + VDPR_RSS_MIN,
 	  vdpr_decode_rss_context, vdpr_describe_rss_context },
 	{ VIRTNET_RSS_CTX_CTRL, VIRTNET_RSS_CTX_CTRL_DEL, "RSS_CTX_DEL",
-	  { VIRTIO_NET_F_RSS_CONTEXT, -1 }, NULL, 2,
+	  VIRTIO_NET_F_RSS_CONTEXT, NULL, 2,
 	  vdpr_decode_rss_context, vdpr_describe_le16 },
 };
 /* clang-format on */
@@ -139,21 +139,6 @@ size_t vdpr_command_rows(void)
 const struct vdpr_command_info *vdpr_command_row(size_t i)
 {
 	return &rows[i];
-}
-
-bool vdpr_command_allowed(const struct vdpr_command_info *info,
-			  const struct vdpr_features *negotiated)
-{
-	if (!vdpr_features_has(negotiated, VIRTIO_NET_F_CTRL_VQ))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(info->feature); i++) {
-		if (info->feature[i] < 0)
-			break;
-		if (!vdpr_features_has(negotiated,
-				       (unsigned int)info->feature[i]))
-			return false;
-	}
-	return true;
 }
 
 const char *vdpr_command_name(uint8_t ctrl_class, uint8_t command)

@@ -16,8 +16,8 @@ struct vdpr_command_info {
 	uint8_t ctrl_class;
 	uint8_t command;
 	const char *name;
-	/* Every bit must be negotiated for the command to be legal; -1 ends. */
-	int16_t feature[3];
+	/* Must be negotiated, besides CTRL_VQ, for the command to be legal. */
+	uint8_t feature;
 	/* Section whose refusal --warn speaks of; NULL: changes no section. */
 	const char *section;
 	/* Shortest payload in bytes (the fixed part). */
@@ -42,9 +42,13 @@ const struct vdpr_command_info *vdpr_command_find(uint8_t ctrl_class,
 size_t vdpr_command_rows(void);
 const struct vdpr_command_info *vdpr_command_row(size_t i);
 
-/* Are all of a row's features negotiated (CTRL_VQ is always among them)? */
-bool vdpr_command_allowed(const struct vdpr_command_info *info,
-			  const struct vdpr_features *negotiated);
+/* Are a row's feature and CTRL_VQ negotiated? */
+static inline bool vdpr_command_allowed(const struct vdpr_command_info *info,
+					const struct vdpr_features *negotiated)
+{
+	return vdpr_features_has(negotiated, VIRTIO_NET_F_CTRL_VQ) &&
+	       vdpr_features_has(negotiated, info->feature);
+}
 
 /* What a class' commands set is unknown from here on. */
 void vdpr_observe_lost(struct vdpr_state *state, uint8_t ctrl_class);

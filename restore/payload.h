@@ -27,7 +27,7 @@ struct vdpr_rss_view {
 	uint16_t max_tx_vq;
 	uint32_t table_len;   /* entries, 1..65536, any number */
 	const uint8_t *table; /* le16 each */
-	uint8_t key_len;
+	size_t key_len;	      /* not more than VDPR_KEY_MAX */
 	const uint8_t *key;
 };
 int vdpr_rss_view(const uint8_t *data, size_t len, struct vdpr_rss_view *out);

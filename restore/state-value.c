@@ -17,13 +17,10 @@ void vdpr_mac_list_clear(struct vdpr_mac_list *list)
 	*list = (struct vdpr_mac_list){ 0 };
 }
 
-int vdpr_mac_list_reserve(struct vdpr_mac_list *list, size_t count)
+int vdpr_mac_list_grow(struct vdpr_mac_list *list, size_t count)
 {
-	void *addr;
+	void *addr = reallocarray(list->addr, count, sizeof(*list->addr));
 
-	if (count <= list->cap)
-		return 0;
-	addr = reallocarray(list->addr, count, sizeof(*list->addr));
 	if (!addr)
 		return -ENOMEM;
 	list->addr = addr;
@@ -94,13 +91,10 @@ void vdpr_rss_empty(struct vdpr_rss *rss)
 				  .table_cap = rss->table_cap };
 }
 
-int vdpr_rss_reserve(struct vdpr_rss *rss, uint32_t table_len)
+int vdpr_rss_grow(struct vdpr_rss *rss, uint32_t table_len)
 {
-	uint16_t *table;
+	uint16_t *table = reallocarray(rss->table, table_len, sizeof(*table));
 
-	if (table_len <= rss->table_cap)
-		return 0;
-	table = reallocarray(rss->table, table_len, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
 	rss->table = table;

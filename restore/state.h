@@ -244,10 +244,19 @@ void vdpr_state_unknown(const struct vdpr_state *state,
 /* Value helpers; each frees or replaces what was there. 0 or -ENOMEM. */
 int vdpr_mac_list_set(struct vdpr_mac_list *list, const uint8_t *addr,
 		      size_t count);
+int vdpr_mac_list_grow(struct vdpr_mac_list *list, size_t count);
 /* Room for so many, what is in it kept: so that the next set cannot fail. */
-int vdpr_mac_list_reserve(struct vdpr_mac_list *list, size_t count);
+static inline int vdpr_mac_list_reserve(struct vdpr_mac_list *list,
+					size_t count)
+{
+	return count <= list->cap ? 0 : vdpr_mac_list_grow(list, count);
+}
 void vdpr_mac_list_clear(struct vdpr_mac_list *list);
-int vdpr_rss_reserve(struct vdpr_rss *rss, uint32_t table_len);
+int vdpr_rss_grow(struct vdpr_rss *rss, uint32_t table_len);
+static inline int vdpr_rss_reserve(struct vdpr_rss *rss, uint32_t table_len)
+{
+	return table_len <= rss->table_cap ? 0 : vdpr_rss_grow(rss, table_len);
+}
 /* Empty, but for the memory of the table. */
 void vdpr_rss_empty(struct vdpr_rss *rss);
 void vdpr_rss_clear(struct vdpr_rss *rss);
