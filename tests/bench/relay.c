@@ -2,11 +2,11 @@
 /* Relays COUNT commands of a guest, one after the other: for callgrind to count. */
 
 /*
- *   relay COUNT split|packed vlan|rss
+ *   relay COUNT split|packed KIND
  *
- * Each is one that Linux sends: a kick, vdpr_shadow_process(), an answer of the
- * device's, vdpr_shadow_process() again. Guest and device are played outside of
- * these two calls.
+ * KIND is one of the table below. Each command is one that Linux sends: a kick,
+ * vdpr_shadow_process(), an answer of the device's, vdpr_shadow_process() again.
+ * Guest and device are played outside of these two calls.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,33 +20,133 @@
 #include "tests/fake-cvq.h"
 #include "tests/guest.h"
 
-/* CTRL_VQ, CTRL_RX, CTRL_VLAN, MQ, CTRL_MAC_ADDR, EVENT_IDX, INDIRECT_DESC,
- * VERSION_1, RSS: what such a guest negotiates. */
-#define FEATURES 0x1000000130ce0000ull
+/* CTRL_GUEST_OFFLOADS with GUEST_CSUM, GUEST_TSO4 and 6, CTRL_VQ, CTRL_RX,
+ * CTRL_VLAN, CTRL_RX_EXTRA, MQ, CTRL_MAC_ADDR, INDIRECT_DESC, EVENT_IDX, VERSION_1,
+ * NOTF_COAL, HASH_REPORT, RSS: what such a guest negotiates. */
+#define FEATURES 0x1220000130de0186ull
 
-static const uint8_t rss[] = "\1\0\0\0\177\0\0\0";
+#define TABLE 128
+#define KEY 40
+#define ADDRESSES 64
+#define PAYLOAD_MAX (8 + 6 * ADDRESSES)
+
+/* hash_types, the mask, unclassified queue; table; max_tx_vq, key. */
+static size_t fill_rss(uint8_t *at, unsigned int k)
+{
+	vdpr_put_le32(at, 0x3f);
+	vdpr_put_le16(at + 4, TABLE - 1);
+	for (unsigned int i = 0; i < TABLE; i++)
+		vdpr_put_le16(at + 8 + 2 * i, (uint16_t)((i + k) % 4));
+	at += 8 + 2 * TABLE;
+	vdpr_put_le16(at, 4);
+	at[2] = KEY;
+	memset(at + 3, (int)k, KEY);
+	return 8 + 2 * TABLE + 3 + KEY;
+}
+
+static size_t fill_hash(uint8_t *at, unsigned int k)
+{
+	vdpr_put_le32(at, 0x3f);
+	at[12] = KEY;
+	memset(at + 13, (int)k, KEY);
+	return 13 + KEY;
+}
+
+/* As many of each. */
+static size_t fill_table(uint8_t *at, unsigned int k)
+{
+	for (unsigned int list = 0; list < 2; list++) {
+		vdpr_put_le32(at, ADDRESSES / 2);
+		at += 4;
+		for (unsigned int i = 0; i < ADDRESSES / 2; i++, at += 6) {
+			at[0] = list ? 0x33 : 0x52;
+			at[5] = (uint8_t)(i + k);
+		}
+	}
+	return 8 + 6 * ADDRESSES;
+}
+
+static size_t fill_address(uint8_t *at, unsigned int k)
+{
+	at[0] = 0x52;
+	at[5] = (uint8_t)k;
+	return 6;
+}
+
+static size_t fill_offloads(uint8_t *at, unsigned int k)
+{
+	vdpr_put_le64(at, k & 1 ? 0x182 : 2);
+	return 8;
+}
+
+static size_t fill_coal(uint8_t *at, unsigned int k)
+{
+	vdpr_put_le32(at, k);
+	vdpr_put_le32(at + 4, 1);
+	return 8;
+}
+
+static size_t fill_byte(uint8_t *at, unsigned int k)
+{
+	at[0] = k & 1;
+	return 1;
+}
+
+static size_t fill_pairs(uint8_t *at, unsigned int k)
+{
+	vdpr_put_le16(at, (uint16_t)(1 + k % 4));
+	return 2;
+}
+
+static size_t fill_vlan(uint8_t *at, unsigned int k)
+{
+	vdpr_put_le16(at, k & 0xff);
+	return 2;
+}
+
+static const struct kind {
+	const char *name;
+	uint8_t ctrl_class, command;
+	size_t (*fill)(uint8_t *at, unsigned int k);
+} kinds[] = {
+	{ "promisc", VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC,
+	  fill_byte },
+	{ "macs", VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
+	  fill_table },
+	{ "mac", VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
+	  fill_address },
+	{ "vlan", VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, fill_vlan },
+	{ "vlan-del", VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL,
+	  fill_vlan },
+	{ "pairs", VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+	  fill_pairs },
+	{ "rss", VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, fill_rss },
+	{ "hash", VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG,
+	  fill_hash },
+	{ "offloads", VIRTIO_NET_CTRL_GUEST_OFFLOADS,
+	  VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, fill_offloads },
+	{ "coal", VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET,
+	  fill_coal },
+};
+
+static const struct kind *find_kind(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
 
 static void relay_one(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
 		      struct fake_cvq *fake, struct guest *guest,
-		      unsigned int k, bool big)
+		      unsigned int k, const struct kind *kind)
 {
-	/* hash_types, mask, unclassified queue, 128 entries, pairs, key. */
-	uint8_t payload[4 + 2 + 2 + 256 + 2 + 1 + 40] = { 0 };
+	uint8_t payload[PAYLOAD_MAX] = { 0 };
+	size_t size = kind->fill(payload, k);
 	unsigned int slot;
 	uint32_t len;
 
-	if (big) {
-		memcpy(payload, rss, 8);
-		payload[4 + 2 + 2 + 256] = 4;
-		payload[4 + 2 + 2 + 256 + 2] = 40;
-		guest_send(guest, 0, VIRTIO_NET_CTRL_MQ,
-			   VIRTIO_NET_CTRL_MQ_RSS_CONFIG, payload,
-			   sizeof(payload), 1);
-	} else {
-		payload[0] = (uint8_t)k;
-		guest_send(guest, 0, VIRTIO_NET_CTRL_VLAN,
-			   VIRTIO_NET_CTRL_VLAN_ADD, payload, 2, 1);
-	}
+	guest_send(guest, 0, kind->ctrl_class, kind->command, payload, size, 1);
 	guest_show(guest);
 	assert_int_equal(vdpr_shadow_process(ctx, shadow, NULL), 0);
 	assert_int_equal(fake_accept(fake), 1);
@@ -54,10 +154,21 @@ static void relay_one(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
 	assert_int_equal(guest_take(guest, &slot, &len), 1);
 }
 
+/* Nothing of it was lost on the way. */
+static void check_recorded(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow)
+{
+	struct vdpr_state *saved = NULL;
+
+	assert_int_equal(vdpr_shadow_save(ctx, shadow, &saved), 0);
+	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++)
+		assert_int_not_equal(saved->member[m], VDPR_UNKNOWN);
+	vdpr_state_free(saved);
+}
+
 int main(int argc, char **argv)
 {
 	bool packed = argc > 2 && !strcmp(argv[2], "packed");
-	bool big = argc > 3 && !strcmp(argv[3], "rss");
+	const struct kind *kind = argc > 3 ? find_kind(argv[3]) : NULL;
 	const struct vdpr_features features = {
 		{ FEATURES | (packed ? BIT_ULL(VIRTIO_F_RING_PACKED) : 0), 0 }
 	};
@@ -68,6 +179,7 @@ int main(int argc, char **argv)
 	};
 	struct vdpr_shadow_opts opts = VDPR_INIT(struct vdpr_shadow_opts);
 	struct vdpr_net_config config = VDPR_INIT(struct vdpr_net_config);
+	struct vdpr_guest_region regions[2];
 	struct vdpr_guest_ring_opts ring;
 	struct vdpr_shadow *shadow = NULL;
 	struct vdpr_state *state = NULL;
@@ -76,7 +188,7 @@ int main(int argc, char **argv)
 	struct guest guest;
 	uint64_t count = 0;
 
-	if (argc != 4 || vdpr_u64_parse(argv[1], 1000000, &count))
+	if (argc != 4 || !kind || vdpr_u64_parse(argv[1], 1000000, &count))
 		return 2;
 	assert_int_equal(vdpr_ctx_new(&ctx), 0);
 	assert_int_equal(vdpr_state_new(ctx, &state), 0);
@@ -90,13 +202,18 @@ int main(int argc, char **argv)
 		vdpr_state_start(ctx, state, NULL, &features, &config, 0), 0);
 	fake_open(&fake, &format, 64);
 	guest_open(&guest, &format, 64);
-	opts.regions = &guest.region;
-	opts.n_regions = 1;
+	/* Memory below 4 GiB and above it: the driver's is in the second. */
+	regions[0] = guest.region;
+	regions[0].gpa = 0;
+	regions[1] = guest.region;
+	opts.regions = regions;
+	opts.n_regions = ARRAY_SIZE(regions);
 	assert_int_equal(vdpr_shadow_new(ctx, &fake.dev, &opts, &shadow), 0);
 	ring = guest_opts(&guest);
 	assert_int_equal(vdpr_shadow_start(ctx, shadow, state, &ring), 0);
 	for (unsigned int k = 0; k < count; k++)
-		relay_one(ctx, shadow, &fake, &guest, k, big);
+		relay_one(ctx, shadow, &fake, &guest, k, kind);
+	check_recorded(ctx, shadow);
 	vdpr_shadow_free(shadow);
 	guest_close(&guest);
 	fake_close(&fake);
