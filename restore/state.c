@@ -385,22 +385,23 @@ void vdpr_state_forget(struct vdpr_state *state, enum vdpr_section section)
 
 /* ----------------------------------------------------------------- unknown */
 
-static void section_unknown(const struct vdpr_state *state,
-			    enum vdpr_section section,
+/* Members @first to before @end: a section. */
+static void section_unknown(const struct vdpr_state *state, unsigned int first,
+			    unsigned int end,
 			    void (*fn)(void *data, const char *name),
 			    void *data)
 {
-	unsigned int first = vdpr_section_first(section);
-	unsigned int end = first + vdpr_section_members(section);
 	unsigned int required = 0;
 	unsigned int unknown = 0;
 
-	for (unsigned int m = first; m < end; m++) {
-		required += vdpr_member_required(state, m);
+	for (unsigned int m = first; m < end; m++)
 		unknown += state->member[m] == VDPR_UNKNOWN;
-	}
-	if (unknown && unknown == required) {
-		fn(data, vdpr_section_name[section]);
+	if (!unknown)
+		return;
+	for (unsigned int m = first; m < end; m++)
+		required += vdpr_member_required(state, m);
+	if (unknown == required) {
+		fn(data, vdpr_section_name[vdpr_member_info[first].section]);
 		return;
 	}
 	for (unsigned int m = first; m < end; m++) {
@@ -413,10 +414,24 @@ void vdpr_state_unknown(const struct vdpr_state *state,
 			void (*fn)(void *data, const char *name), void *data)
 {
 	char name[VDPR_BIT_TEXT];
+	unsigned int m = 0;
 
-	for (unsigned int s = 0; s < VDPR_SECTION_COUNT; s++)
-		section_unknown(state, s, fn, data);
+	/* A section's members stand side by side. */
+	while (m < VDPR_MEMBER_COUNT) {
+		unsigned int end = m;
+
+		while (end < VDPR_MEMBER_COUNT &&
+		       vdpr_member_info[end].section ==
+			       vdpr_member_info[m].section)
+			end++;
+		section_unknown(state, m, end, fn, data);
+		m = end;
+	}
 	for (unsigned int c = VDPR_CLASS_FIRST_FOREIGN; c < 256; c++) {
+		if (!state->unknown_class[c / 8]) {
+			c |= 7;
+			continue;
+		}
 		if (!(state->unknown_class[c / 8] >> (c % 8) & 1))
 			continue;
 		snprintf(name, sizeof(name), "class_%u", c);
