@@ -3,6 +3,7 @@
 #include "restore/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 
 static size_t page_size(void)
@@ -10,10 +11,23 @@ static size_t page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* All pages at once: a device that maps them pins them all anyway, and where there
+ * is no memory this fails and no later write does. */
+static int allocate(int fd, size_t len)
+{
+	int ret;
+
+	do {
+		ret = fallocate(fd, 0, 0, (off_t)len) ? -errno : 0;
+	} while (ret == -EINTR);
+	return ret;
+}
+
 int vdpr_mem_alloc(struct vdpr_mem *mem, size_t ro_len, size_t rw_len)
 {
 	_cleanup_close_ int fd = -1;
 	void *base;
+	int ret;
 
 	*mem = VDPR_MEM_INIT;
 	ro_len = vdpr_align_up(ro_len, page_size());
@@ -21,10 +35,11 @@ int vdpr_mem_alloc(struct vdpr_mem *mem, size_t ro_len, size_t rw_len)
 	fd = memfd_create("vdpa-restore", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)(ro_len + rw_len)))
-		return -errno;
-	base = mmap(NULL, ro_len + rw_len, PROT_READ | PROT_WRITE, MAP_SHARED,
-		    fd, 0);
+	ret = allocate(fd, ro_len + rw_len);
+	if (ret)
+		return ret;
+	base = mmap(NULL, ro_len + rw_len, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	mem->base = base;

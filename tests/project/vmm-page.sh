@@ -49,7 +49,7 @@ system_calls() {
 		'/(cvq|dev|dev-kernel|dev-hooks|dev-map|diagnose.*|engine.*|event|guest-.*|mem|quiesce|relay|ring.*|shadow|stage-.*|util)\.o$')
 	# shellcheck disable=SC2086 # one word an object
 	nm -u $objects | awk '{print $2}' | sort -u |
-		grep -xE 'accept4|bind|clone|close|connect|dup3?|epoll_[a-z0-9]+|eventfd|fcntl|fstat|fsync|ftruncate|getpid|getrlimit|ioctl|madvise|memfd_create|mmap|msync|munmap|open|pipe2|poll|ppoll|pread|pthread_create|read|recv|rename|send|signalfd|socket|stat|syscall|timerfd_[a-z]+|uname|unlink|usleep|write' |
+		grep -xE 'accept4|bind|clone|close|connect|dup3?|epoll_[a-z0-9]+|eventfd|fallocate|fcntl|fstat|fsync|ftruncate|getpid|getrlimit|ioctl|madvise|memfd_create|mmap|msync|munmap|open|pipe2|poll|ppoll|pread|pthread_create|read|recv|rename|send|signalfd|socket|stat|syscall|timerfd_[a-z]+|uname|unlink|usleep|write' |
 		sed -e 's/^eventfd$/eventfd2/' -e 's/^getrlimit$/prlimit64/' -e 's/^open$/openat/'
 }
 
