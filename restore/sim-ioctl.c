@@ -340,43 +340,54 @@ static int not_here(struct sim *sim, struct sim_vq *vq, void *arg)
 }
 
 static const struct sim_request requests[] = {
-	{ VHOST_GET_FEATURES, 0, get_features },
-	{ VHOST_SET_FEATURES, 0, set_features },
-	{ VHOST_GET_FEATURES_ARRAY, 0, get_features_array },
-	{ VHOST_SET_FEATURES_ARRAY, 0, set_features_array },
-	{ VHOST_SET_OWNER, SIM_NO_ARG, set_owner },
-	{ VHOST_SET_LOG_BASE, SIM_NO_ARG, not_here },
-	{ VHOST_SET_LOG_FD, SIM_NO_ARG, not_here },
-	{ VHOST_GET_BACKEND_FEATURES, 0, get_backend },
-	{ VHOST_SET_BACKEND_FEATURES, 0, set_backend },
-	{ VHOST_VDPA_GET_DEVICE_ID, 0, get_device_id },
-	{ VHOST_VDPA_GET_STATUS, 0, get_status },
-	{ VHOST_VDPA_SET_STATUS, 0, set_status },
-	{ VHOST_VDPA_GET_CONFIG, 0, get_config },
-	{ VHOST_VDPA_SET_CONFIG, 0, set_config },
-	{ VHOST_VDPA_GET_VRING_NUM, 0, get_vring_num },
-	{ VHOST_VDPA_GET_IOVA_RANGE, 0, get_iova_range },
-	{ VHOST_VDPA_GET_CONFIG_SIZE, 0, get_config_size },
-	{ VHOST_VDPA_GET_AS_NUM, 0, get_groups },
-	{ VHOST_VDPA_GET_GROUP_NUM, 0, get_groups },
-	{ VHOST_VDPA_GET_VQS_COUNT, 0, get_vqs_count },
-	{ VHOST_VDPA_SUSPEND, SIM_NO_ARG, suspend },
-	{ VHOST_VDPA_RESUME, SIM_NO_ARG, resume },
+	SIM_ROW(VHOST_GET_FEATURES, 0, get_features),
+	SIM_ROW(VHOST_SET_FEATURES, 0, set_features),
+	SIM_ROW(VHOST_GET_FEATURES_ARRAY, 0, get_features_array),
+	SIM_ROW(VHOST_SET_FEATURES_ARRAY, 0, set_features_array),
+	SIM_ROW(VHOST_SET_OWNER, SIM_NO_ARG, set_owner),
+	SIM_ROW(VHOST_SET_LOG_BASE, SIM_NO_ARG, not_here),
+	SIM_ROW(VHOST_SET_LOG_FD, SIM_NO_ARG, not_here),
+	SIM_ROW(VHOST_GET_BACKEND_FEATURES, 0, get_backend),
+	SIM_ROW(VHOST_SET_BACKEND_FEATURES, 0, set_backend),
+	SIM_ROW(VHOST_VDPA_GET_DEVICE_ID, 0, get_device_id),
+	SIM_ROW(VHOST_VDPA_GET_STATUS, 0, get_status),
+	SIM_ROW(VHOST_VDPA_SET_STATUS, 0, set_status),
+	SIM_ROW(VHOST_VDPA_GET_CONFIG, 0, get_config),
+	SIM_ROW(VHOST_VDPA_SET_CONFIG, 0, set_config),
+	SIM_ROW(VHOST_VDPA_GET_VRING_NUM, 0, get_vring_num),
+	SIM_ROW(VHOST_VDPA_GET_IOVA_RANGE, 0, get_iova_range),
+	SIM_ROW(VHOST_VDPA_GET_CONFIG_SIZE, 0, get_config_size),
+	SIM_ROW(VHOST_VDPA_GET_AS_NUM, 0, get_groups),
+	SIM_ROW(VHOST_VDPA_GET_GROUP_NUM, 0, get_groups),
+	SIM_ROW(VHOST_VDPA_GET_VQS_COUNT, 0, get_vqs_count),
+	SIM_ROW(VHOST_VDPA_SUSPEND, SIM_NO_ARG, suspend),
+	SIM_ROW(VHOST_VDPA_RESUME, SIM_NO_ARG, resume),
 };
 
 /* Whatever vhost-vdpa does not know goes to vhost, which asks for the owner. */
 static const struct sim_request unknown = { 0, SIM_NEEDS_OWNER | SIM_NO_ARG,
 					    not_here };
 
+static const struct sim_request *find_in(const struct sim_request *table,
+					 size_t count, unsigned long request)
+{
+	size_t place = SIM_PLACE(request);
+
+	if (place >= count || !table[place].run ||
+	    table[place].request != request)
+		return NULL;
+	return &table[place];
+}
+
 static const struct sim_request *find_request(unsigned long request)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
-		if (requests[i].request == request)
-			return &requests[i];
-	for (size_t i = 0; i < vdpr_sim_vring_count; i++)
-		if (vdpr_sim_vring_requests[i].request == request)
-			return &vdpr_sim_vring_requests[i];
-	return &unknown;
+	const struct sim_request *r =
+		find_in(requests, ARRAY_SIZE(requests), request);
+
+	if (!r)
+		r = find_in(vdpr_sim_vring_requests, vdpr_sim_vring_count,
+			    request);
+	return r ? r : &unknown;
 }
 
 int vdpr_sim_ioctl(struct sim *sim, unsigned long request, void *arg)

@@ -481,7 +481,7 @@ void vdpr_sim_net_reset(struct sim *sim)
 	memset(sim->net.rx, -1, sizeof(sim->net.rx));
 	sim->net.pairs = 1;
 	sim->net.offloads = offloads_allowed(sim);
-	for (size_t i = 0; i < SIM_VQS_MAX; i++) {
+	for (uint32_t i = 0; i < sim->n_vqs; i++) {
 		sim->vq[i].coal = (struct vdpr_coal){ 0, 0 };
 		sim->vq[i].coal_own = false;
 	}

@@ -4,19 +4,19 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 
 #include "restore/sim.h"
 
 /* -------------------------------------------------------------------- eventfds */
 
-/* Can a descriptor be an eventfd? Those have no file type; the few other kinds
- * without one (epoll, timerfd) would take a look into /proc to tell apart. */
+/* Can a descriptor be an eventfd? Those refuse to be read by less than 8 bytes, where
+ * files, pipes and sockets give nothing; the few others that do so, too (epoll,
+ * timerfd), would take a look into /proc to tell apart. */
 static bool is_eventfd(int fd)
 {
-	struct stat st;
+	char none[1];
 
-	return !fstat(fd, &st) && !(st.st_mode & S_IFMT);
+	return read(fd, none, 0) < 0 && errno == EINVAL;
 }
 
 /* Puts a duplicate of the caller's eventfd in place of the one that is there. */
@@ -46,6 +46,14 @@ static int get_fd(const void *arg)
 	return file.fd;
 }
 
+/* Nothing comes of a kick of a receive queue: this device receives nothing. Which of
+ * those of even number is the control virtqueue the features may yet say. */
+static bool hears_kicks(const struct sim *sim, const struct sim_vq *vq)
+{
+	return vq->index % 2 || vq->index == 2 ||
+	       vq->index == 2 * sim->opts->pairs;
+}
+
 static int set_kick(struct sim *sim, struct sim_vq *vq, void *arg)
 {
 	/* Edge-triggered like the kernel: it never reads a kick eventfd. */
@@ -56,13 +64,14 @@ static int set_kick(struct sim *sim, struct sim_vq *vq, void *arg)
 
 	if (ret)
 		return ret;
-	if (kick >= 0 && epoll_ctl(sim->epoll, EPOLL_CTL_ADD, kick, &event)) {
+	if (kick >= 0 && hears_kicks(sim, vq) &&
+	    epoll_ctl(sim->epoll, EPOLL_CTL_ADD, kick, &event)) {
 		ret = -errno;
 		vdpr_close_fd(kick);
 		return ret;
 	}
 	/* The driver holds the same eventfd: closing ours would not do. */
-	if (vq->kick >= 0)
+	if (vq->kick >= 0 && hears_kicks(sim, vq))
 		(void)epoll_ctl(sim->epoll, EPOLL_CTL_DEL, vq->kick, NULL);
 	vdpr_close_fd(vq->kick);
 	vq->kick = kick;
@@ -223,18 +232,18 @@ static int set_group_asid(struct sim *sim, struct sim_vq *vq, void *arg)
 /* ------------------------------------------------------------------- the table */
 
 const struct sim_request vdpr_sim_vring_requests[] = {
-	{ VHOST_SET_VRING_NUM, SIM_VRING, set_num },
-	{ VHOST_SET_VRING_ADDR, SIM_VRING, set_addr },
-	{ VHOST_SET_VRING_BASE, SIM_VRING, set_base },
-	{ VHOST_GET_VRING_BASE, SIM_VRING, get_base },
-	{ VHOST_SET_VRING_KICK, SIM_VRING, set_kick },
-	{ VHOST_SET_VRING_CALL, SIM_VRING, set_call },
-	{ VHOST_SET_VRING_ERR, SIM_VRING, set_err },
-	{ VHOST_VDPA_SET_VRING_ENABLE, SIM_VRING, set_enable },
-	{ VHOST_VDPA_SET_CONFIG_CALL, 0, set_config_call },
-	{ VHOST_VDPA_GET_VRING_GROUP, SIM_VRING, get_group },
-	{ VHOST_VDPA_GET_VRING_DESC_GROUP, SIM_VRING, get_desc_group },
-	{ VHOST_VDPA_SET_GROUP_ASID, SIM_VRING, set_group_asid },
-	{ VHOST_VDPA_GET_VRING_SIZE, SIM_VRING, get_size },
+	SIM_ROW(VHOST_SET_VRING_NUM, SIM_VRING, set_num),
+	SIM_ROW(VHOST_SET_VRING_ADDR, SIM_VRING, set_addr),
+	SIM_ROW(VHOST_SET_VRING_BASE, SIM_VRING, set_base),
+	SIM_ROW(VHOST_GET_VRING_BASE, SIM_VRING, get_base),
+	SIM_ROW(VHOST_SET_VRING_KICK, SIM_VRING, set_kick),
+	SIM_ROW(VHOST_SET_VRING_CALL, SIM_VRING, set_call),
+	SIM_ROW(VHOST_SET_VRING_ERR, SIM_VRING, set_err),
+	SIM_ROW(VHOST_VDPA_SET_VRING_ENABLE, SIM_VRING, set_enable),
+	SIM_ROW(VHOST_VDPA_SET_CONFIG_CALL, 0, set_config_call),
+	SIM_ROW(VHOST_VDPA_GET_VRING_GROUP, SIM_VRING, get_group),
+	SIM_ROW(VHOST_VDPA_GET_VRING_DESC_GROUP, SIM_VRING, get_desc_group),
+	SIM_ROW(VHOST_VDPA_SET_GROUP_ASID, SIM_VRING, set_group_asid),
+	SIM_ROW(VHOST_VDPA_GET_VRING_SIZE, SIM_VRING, get_size),
 };
 const size_t vdpr_sim_vring_count = ARRAY_SIZE(vdpr_sim_vring_requests);

@@ -311,6 +311,12 @@ struct sim_request {
 	int (*run)(struct sim *sim, struct sim_vq *vq, void *arg);
 };
 
+/* Its place in its table: number and direction, which no two share. */
+#define SIM_PLACE(request) \
+	(_IOC_NR(request) << _IOC_DIRBITS | _IOC_DIR(request))
+#define SIM_ROW(request, rules, run) \
+	[SIM_PLACE(request)] = { request, rules, run }
+
 extern const struct sim_request vdpr_sim_vring_requests[];
 extern const size_t vdpr_sim_vring_count;
 
