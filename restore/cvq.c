@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-int vdpr_cvq_new(struct vdpr_cvq **out)
+int vdpr_cvq_new(struct vdpr_cvq **out, int call_fd)
 {
 	struct vdpr_cvq *cvq = calloc(1, sizeof(*cvq));
 	int ret;
@@ -20,10 +20,13 @@ int vdpr_cvq_new(struct vdpr_cvq **out)
 	cvq->config_fd = -1;
 	cvq->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (cvq->kick_fd >= 0)
-		cvq->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (cvq->call_fd >= 0)
 		cvq->config_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (cvq->config_fd < 0) {
+	/* The last, so that a failure leaves the caller its own. */
+	if (cvq->config_fd >= 0)
+		cvq->call_fd = call_fd >= 0
+				       ? call_fd
+				       : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (cvq->call_fd < 0) {
 		ret = -errno;
 		vdpr_cvq_free(cvq);
 		return ret;
@@ -158,12 +161,11 @@ size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end)
 	return next;
 }
 
-void vdpr_eventfd_clear(int fd)
+bool vdpr_eventfd_take(int fd)
 {
 	uint64_t count;
-	ssize_t len = read(fd, &count, sizeof(count));
 
-	(void)len; /* nothing there: nothing to clear */
+	return read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
 }
 
 void vdpr_cvq_free(struct vdpr_cvq *cvq)

@@ -78,8 +78,12 @@ struct vdpr_cvq {
 /* A byte that is neither OK nor ERR, so that "never written" shows. */
 #define VDPR_ACK_PENDING 0xff
 
-/* vdpr_cvq_new() - descriptors only; no memory yet. Return: 0 or -errno. */
-int vdpr_cvq_new(struct vdpr_cvq **out);
+/* vdpr_cvq_new() - descriptors only; no memory yet.
+ * @call_fd: the eventfd that the device is to call, owned by it on success; -1: a
+ *           new one.
+ * Return: 0 or -errno.
+ */
+int vdpr_cvq_new(struct vdpr_cvq **out, int call_fd);
 
 /* vdpr_cvq_layout() - allocate for @num entries and what the slots ask for.
  * @slot: @n_slots, each behind the one before, owned by @cvq on success.
@@ -132,8 +136,8 @@ void vdpr_cvq_start(struct vdpr_cvq *cvq,
  */
 size_t vdpr_cvq_post(struct vdpr_cvq *cvq, size_t next, size_t end);
 
-/* Takes what is there, if anything. */
-void vdpr_eventfd_clear(int fd);
+/* Takes what is there. Return: was there anything? */
+bool vdpr_eventfd_take(int fd);
 
 /* vdpr_dev_drop_cvq() - take back what a restore gave to a device that has been
  * reset: the eventfds (a reset keeps them), the mappings, the memory.

@@ -129,7 +129,9 @@ int vdpr_run_begin(struct vdpr_run *run, struct vdpr_ctx *ctx,
 {
 	int ret;
 
-	*run = (struct vdpr_run){ .ctx = ctx, .dev = dev, .state = state };
+	*run = (struct vdpr_run){
+		.ctx = ctx, .dev = dev, .state = state, .call_fd = -1
+	};
 	run->began = vdpr_now();
 	ret = take_opts(run, opts);
 	if (ret) {

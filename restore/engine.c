@@ -213,6 +213,11 @@ int vdpr_run_look(struct vdpr_run *run)
 		{ .fd = runs ? run->cvq->config_fd : -1, .events = POLLIN },
 	};
 
+	/* One descriptor is asked faster without poll(). */
+	if (run->opts.cancel_fd <= 0)
+		return runs && vdpr_eventfd_take(run->cvq->config_fd)
+			       ? vdpr_run_config_called(run)
+			       : 0;
 	if (poll(fds, ARRAY_SIZE(fds), 0) <= 0)
 		return 0;
 	if (fds[0].revents)
@@ -254,7 +259,7 @@ int vdpr_run_stalled(struct vdpr_run *run)
 
 int vdpr_run_config_called(struct vdpr_run *run)
 {
-	vdpr_eventfd_clear(run->cvq->config_fd);
+	vdpr_eventfd_take(run->cvq->config_fd);
 	run->config_changed = true;
 	return vdpr_run_check_status(run);
 }
@@ -297,7 +302,7 @@ static int wait_for_device(struct vdpr_run *run)
 	if (ret)
 		return vdpr_run_call_failed(run, "poll", ret);
 	if (fds[0].revents && !control)
-		vdpr_eventfd_clear(run->cvq->call_fd);
+		vdpr_eventfd_take(run->cvq->call_fd);
 	if (fds[1].revents)
 		return vdpr_run_config_called(run);
 	if (!fds[0].revents && run->stall_at && vdpr_now() >= run->stall_at)

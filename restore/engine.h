@@ -38,7 +38,8 @@ struct vdpr_run {
 	struct vdpr_dev_info info; /* stage 1 */
 	struct vdpr_fit fit;	   /* stage 2 */
 	bool touched;		   /* something was set: undo is a reset */
-	struct vdpr_cvq *cvq;	   /* also dev->cvq from stage 4 on */
+	int call_fd; /* the caller's, for the next control virtqueue; or -1 */
+	struct vdpr_cvq *cvq; /* also dev->cvq from stage 4 on */
 	uint16_t cvq_num;
 	uint32_t cvq_group, cvq_asid;
 

@@ -14,22 +14,25 @@
 #define COMMIT_TIMEOUT (10 * NSEC_PER_SEC)
 
 /*
- * Theory of operation. The handle's descriptor is an epoll with a timer and, as
- * soon as they exist, the device's call and config eventfds in it, the caller's
- * cancel descriptor beside them. An eventfd that is always readable is listened to
- * while there is more to do at once. A wait sets the timer to when something would
- * be wrong. The device's eventfds are edge-triggered, so looking at the epoll is
- * what clears them.
+ * Theory of operation. The handle's descriptor is an epoll with a timer, the
+ * control virtqueue's call eventfd, as soon as it exists its config eventfd, and
+ * the caller's cancel descriptor in it. The call eventfd stands for "there is
+ * something to do", whoever says so: we before there is a control virtqueue, the
+ * device afterwards. It is emptied before each wait; since the device may have
+ * called just before, the ring is looked at once more then. A wait sets the timer
+ * to when something would be wrong. The config eventfd is edge-triggered, so
+ * looking at the epoll is what clears it.
  */
 struct vdpr_restore {
 	struct vdpr_run run; /* report and lists are gone once it has ended */
 	struct vdpr_state *state; /* copies */
 	struct vdpr_state *final;
-	int epoll, timer, always;
-	bool watched; /* call and config eventfds of run.cvq are in the epoll */
+	int epoll, timer;
+	int call;     /* run.call_fd's, then run.cvq's; -1 once it has ended */
+	bool watched; /* the config eventfd of run.cvq is in the epoll */
 	bool ended;
 	int result;
-	bool ready;	   /* there is more to do at once */
+	bool ready;	   /* the call eventfd is known to be readable */
 	uint64_t timer_at; /* CLOCK_MONOTONIC ns; 0: off */
 	struct vdpr_report *report;
 	/* What the end leaves for watching. */
@@ -42,7 +45,7 @@ struct vdpr_restore {
 };
 
 /* What the descriptors in the epoll stand for. */
-enum { TIMER, CALL, CONFIG, CANCEL, ALWAYS };
+enum { TIMER, CALL, ANSWER, CONFIG, CANCEL };
 
 /* ------------------------------------------------------------- descriptors */
 
@@ -66,14 +69,13 @@ static int set_timer(struct vdpr_restore *r, uint64_t at)
 /* The descriptor is readable while process has something to do. */
 static int set_ready(struct vdpr_restore *r, bool ready)
 {
-	struct epoll_event event = { .events = ready ? EPOLLIN : 0,
-				     .data.u32 = ALWAYS };
-
 	if (r->ready == ready)
 		return 0;
 	r->ready = ready;
-	return epoll_ctl(r->epoll, EPOLL_CTL_MOD, r->always, &event) ? -errno
-								     : 0;
+	if (ready)
+		return vdpr_eventfd_signal(r->call);
+	vdpr_eventfd_take(r->call);
+	return 0;
 }
 
 /* A timer that runs out too soon costs one look; to set it costs as much. */
@@ -84,40 +86,39 @@ static int set_timer_by(struct vdpr_restore *r, uint64_t at)
 	return set_timer(r, at);
 }
 
-/* The eventfds of the control virtqueue, which come and go with its memory. */
+/* What else is there once the control virtqueue is. */
 static int watch_cvq(struct vdpr_restore *r)
 {
 	struct vdpr_cvq *cvq = r->run.cvq;
 	const struct vdpr_dev_hooks *control = r->run.dev->control;
-	int ret;
 
 	if (r->watched || !cvq)
 		return 0;
 	r->watched = true;
 	if (control)
-		return watch(r, control->answer_fd, CALL, EPOLLIN);
-	ret = watch(r, cvq->call_fd, CALL, EPOLLIN | EPOLLET);
-	return ret ? ret : watch(r, cvq->config_fd, CONFIG, EPOLLIN | EPOLLET);
+		return watch(r, control->answer_fd, ANSWER, EPOLLIN);
+	return watch(r, cvq->config_fd, CONFIG, EPOLLIN | EPOLLET);
 }
 
-/* Answers are whoever's that uses the control virtqueue from now on. */
+/* Answers are whoever's that uses the control virtqueue from now on. To listen for
+ * nothing costs a third of what taking it out of the epoll does. */
 static void unwatch_call(struct vdpr_restore *r)
 {
 	const struct vdpr_dev_hooks *control = r->run.dev->control;
-	int fd = r->run.cvq ? r->run.cvq->call_fd : -1;
+	struct epoll_event nothing = { .events = 0, .data.u32 = CALL };
 
-	if (control)
-		fd = control->answer_fd;
-	if (r->watched && fd > 0)
-		(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
+	(void)epoll_ctl(r->epoll, EPOLL_CTL_MOD, r->call, &nothing);
+	r->call = -1;
+	r->ready = false;
+	if (control && r->watched && control->answer_fd > 0)
+		(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, control->answer_fd,
+				NULL);
 }
 
 static void unwatch_all(struct vdpr_restore *r)
 {
-	if (!r->watched)
-		return;
 	unwatch_call(r);
-	if (r->run.cvq && !r->run.dev->control)
+	if (r->watched && r->run.cvq && !r->run.dev->control)
 		(void)epoll_ctl(r->epoll, EPOLL_CTL_DEL, r->run.cvq->config_fd,
 				NULL);
 	r->watched = false;
@@ -215,12 +216,12 @@ static void end(struct vdpr_restore *r, int ret)
 		.ctx = run->ctx,
 		.dev = run->dev,
 		.cvq = ret ? NULL : run->cvq,
+		.call_fd = run->call_fd,
 		.info = run->info,
 	};
 	vdpr_state_free(r->state);
 	vdpr_state_free(r->final);
 	r->state = r->final = NULL;
-	(void)set_ready(r, false);
 	if (!ret && r->watch_nsec && !run->dev->control)
 		(void)set_timer(r, vdpr_now() + r->watch_nsec);
 	else
@@ -296,10 +297,26 @@ static int after_wait(struct vdpr_restore *r)
 		if (ret)
 			return ret;
 	}
-	if (!(ready & 1 << CALL) && run->stall_at && run->row &&
-	    vdpr_now() >= run->stall_at)
+	if (ready & 1 << CALL)
+		r->ready = true;
+	else if (!(ready & 1 << ANSWER) && run->stall_at && run->row &&
+		 vdpr_now() >= run->stall_at)
 		return vdpr_run_stalled(run);
 	return 0;
+}
+
+/* Nothing to do before the device calls? What it has called for until now goes, so
+ * that the next call is heard; what it called for is in the ring. */
+static int set_idle(struct vdpr_restore *r, int *step)
+{
+	struct vdpr_run *run = &r->run;
+	int ret = set_ready(r, false);
+
+	if (ret || *step != VDPR_WAIT || run->dev->control ||
+	    !vdpr_ring_has_used(&run->cvq->ring))
+		return ret;
+	*step = VDPR_MORE;
+	return set_ready(r, true);
 }
 
 /* Sets the timer for what was decided. Return: enum vdpr_step or -errno. */
@@ -309,7 +326,7 @@ static int settle(struct vdpr_restore *r, int ret)
 	uint64_t until = run->deadline;
 	int err;
 
-	err = set_ready(r, ret == VDPR_MORE);
+	err = ret == VDPR_MORE ? set_ready(r, true) : set_idle(r, &ret);
 	if (!err && ret == VDPR_MORE)
 		return VDPR_STEP_AGAIN;
 	if (!err)
@@ -367,11 +384,12 @@ static int open_fds(struct vdpr_restore *r)
 	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (r->timer < 0)
 		return -errno;
-	r->always = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->always < 0)
+	r->call = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->call < 0)
 		return -errno;
+	r->run.call_fd = r->call;
 	r->ready = true;
-	ret = watch(r, r->always, ALWAYS, EPOLLIN);
+	ret = watch(r, r->call, CALL, EPOLLIN);
 	if (!ret)
 		ret = watch(r, r->timer, TIMER, EPOLLIN);
 	return ret ? ret : watch(r, r->run.opts.cancel_fd, CANCEL, EPOLLIN);
@@ -380,7 +398,7 @@ static int open_fds(struct vdpr_restore *r)
 static void free_handle(struct vdpr_restore *r)
 {
 	vdpr_close_fd(r->timer);
-	vdpr_close_fd(r->always);
+	vdpr_close_fd(r->run.call_fd);
 	vdpr_close_fd(r->epoll);
 	vdpr_state_free(r->state);
 	vdpr_state_free(r->final);
@@ -404,7 +422,7 @@ int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return vdpr_fail_memory(ctx);
-	r->epoll = r->timer = r->always = -1;
+	r->epoll = r->timer = r->run.call_fd = -1;
 	ret = vdpr_state_copy_control(ctx, state, &r->state);
 	if (ret) {
 		free_handle(r);

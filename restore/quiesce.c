@@ -148,7 +148,7 @@ static int wait_for_answer(struct quiesce *q)
 	ret = vdpr_poll_until(&p, 1, q->deadline);
 	if (ret)
 		return vdpr_shadow_call_failed(q->ctx, q->s, "poll", ret);
-	vdpr_eventfd_clear(q->s->cvq->call_fd);
+	vdpr_eventfd_take(q->s->cvq->call_fd);
 	return 0;
 }
 

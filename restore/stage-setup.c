@@ -152,6 +152,9 @@ int vdpr_step_reset(struct vdpr_run *run)
 	ret = vdpr_dev_reset(run->dev);
 	if (ret)
 		return vdpr_run_call_failed(run, "SET_STATUS(0)", ret);
+	/* A repetition: an event loop goes on listening to the same eventfd. */
+	if (run->events && run->cvq)
+		run->call_fd = TAKE_FD(run->cvq->call_fd);
 	/* What an earlier run on the same handle left. */
 	vdpr_dev_drop_cvq(run->dev);
 	run->cvq = NULL;
@@ -640,10 +643,11 @@ int vdpr_step_take_rings(struct vdpr_run *run)
 int vdpr_step_memory(struct vdpr_run *run)
 {
 	struct vdpr_report *report = run->report;
-	int ret = vdpr_cvq_new(&run->cvq);
+	int ret = vdpr_cvq_new(&run->cvq, run->call_fd);
 
 	if (ret)
 		return vdpr_run_call_failed(run, "eventfd", ret);
+	run->call_fd = -1;
 	vdpr_cvq_free(run->dev->cvq);
 	run->dev->cvq = run->cvq;
 	run->cvq->index = run->fit.cvq_index;

@@ -55,7 +55,7 @@ static void place(struct fake_cvq *f, const struct vdpr_ring_format *format,
 {
 	struct vdpr_cvq *cvq;
 
-	must(!vdpr_cvq_new(&cvq));
+	must(!vdpr_cvq_new(&cvq, -1));
 	must(!vdpr_cvq_layout(cvq, format, num, NULL, 0, NULL, true));
 	cvq->mem.iova = CVQ_IOVA;
 	cvq->index = CVQ_INDEX;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -663,6 +664,37 @@ static void a_cancel_descriptor_ends_the_pause_too(void **state)
 	close(fd);
 }
 
+/* ------------------------------------------------------------------ a late call */
+
+static bool late_reads;
+
+/* In place of libc's: the device answers and calls before a counter is emptied. */
+ssize_t read(int fd, void *buf, size_t count)
+{
+	if (late_reads && count == sizeof(uint64_t))
+		usleep(20000);
+	return syscall(SYS_read, fd, buf, count);
+}
+
+/* Else it would be noticed a second later, as a stall. */
+static void a_call_just_before_the_wait_is_not_lost(void **state)
+{
+	struct world w;
+	uint64_t began;
+	(void)state;
+
+	setup(&w, "", 0);
+	begin(&w);
+	assert_int_equal(run(&w, 0), VDPR_STEP_COMMIT);
+	commit(&w);
+	began = vdpr_now();
+	late_reads = true;
+	assert_int_equal(run(&w, 0), 0);
+	late_reads = false;
+	assert_true(vdpr_now() - began < NSEC_PER_SEC);
+	done(&w);
+}
+
 /* --------------------------------------------------------------------- deadline */
 
 static void the_descriptor_wakes_for_the_deadline(void **state)
@@ -743,6 +775,7 @@ int main(void)
 		cmocka_unit_test(iovas_may_be_the_callers_to_choose),
 		cmocka_unit_test(cancel_after_any_step_leaves_a_reset_device),
 		cmocka_unit_test(a_cancel_descriptor_ends_the_pause_too),
+		cmocka_unit_test(a_call_just_before_the_wait_is_not_lost),
 		cmocka_unit_test(the_descriptor_wakes_for_the_deadline),
 		cmocka_unit_test(the_early_half_may_have_a_deadline),
 		cmocka_unit_test(next_says_what_may_be_slow),

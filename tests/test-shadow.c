@@ -127,7 +127,7 @@ static void settle(struct world *w)
 		if (moved)
 			assert_int_equal(process(w), 0);
 		if (readable(w->fake.dev.cvq->kick_fd)) {
-			vdpr_eventfd_clear(w->fake.dev.cvq->kick_fd);
+			vdpr_eventfd_take(w->fake.dev.cvq->kick_fd);
 			fake_accept(&w->fake);
 			moved = true;
 		}
