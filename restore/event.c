@@ -312,7 +312,7 @@ static int set_idle(struct vdpr_restore *r, int *step)
 	struct vdpr_run *run = &r->run;
 	int ret = set_ready(r, false);
 
-	if (ret || *step != VDPR_WAIT || run->dev->control ||
+	if (ret || *step != VDPR_WAIT || run->dev->control || !run->cvq ||
 	    !vdpr_ring_has_used(&run->cvq->ring))
 		return ret;
 	*step = VDPR_MORE;

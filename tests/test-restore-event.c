@@ -669,11 +669,11 @@ static void a_cancel_descriptor_ends_the_pause_too(void **state)
 static bool late_reads;
 
 /* In place of libc's: the device answers and calls before a counter is emptied. */
-ssize_t read(int fd, void *buf, size_t count)
+ssize_t read(int fd, void *buf, size_t nbytes)
 {
-	if (late_reads && count == sizeof(uint64_t))
+	if (late_reads && nbytes == sizeof(uint64_t))
 		usleep(20000);
-	return syscall(SYS_read, fd, buf, count);
+	return syscall(SYS_read, fd, buf, nbytes);
 }
 
 /* Else it would be noticed a second later, as a stall. */
