@@ -160,6 +160,11 @@ $(B)/tests/test-steady: test_more = $(addprefix -Wl$(comma)--wrap=,malloc calloc
 wrap_alloc = $(foreach f,malloc calloc realloc reallocarray,-Wl,--wrap=$(f))
 $(B)/tests/test-shadow: ALL_LDFLAGS += $(wrap_alloc)
 
+# Lets one call after the other fail that asks for memory or a descriptor.
+$(B)/tests/test-resources: test_more = $(addprefix -Wl$(comma)--wrap=,malloc calloc \
+	realloc reallocarray strdup strndup asprintf vasprintf memfd_create fallocate \
+	mmap eventfd epoll_create1 epoll_ctl timerfd_create fcntl pthread_create)
+
 # Data tables of the tool, and what they need of it.
 wish_obj := $(addprefix $(B)/cmd/,wish.o mgmtdev.o vmm.o reasons.o state-object.o out.o)
 $(B)/tests/test-wish: $(wish_obj)

@@ -1040,7 +1040,8 @@ struct vdpr_commit_opts {
  *
  * May come at any time after begin, also before the early stages are done. From
  * here on it counts as downtime. Goes on with vdpr_restore_process().
- * Return: 0, -EALREADY (committed or ended), -EINVAL (options).
+ * Return: 0, -EALREADY (committed or ended), -EINVAL (options), -ENOMEM; after the
+ * last two nothing has changed, and it may be called again.
  */
 VDPR_API int vdpr_restore_commit(struct vdpr_restore *restore,
 				 const struct vdpr_state *state,

@@ -46,12 +46,6 @@ static enum vdpr_cause cause_of(int err)
 							     : VDPR_CAUSE_OTHER;
 }
 
-/* What must be as before: descriptors, mappings, pinned memory. */
-struct footprint {
-	size_t fds, maps;
-	unsigned long pinned;
-};
-
 size_t inject_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -64,9 +58,9 @@ size_t inject_fds(void)
 	return count;
 }
 
-static struct footprint measure(void)
+struct inject_footprint inject_footprint(void)
 {
-	struct footprint now = { .fds = inject_fds() };
+	struct inject_footprint now = { .fds = inject_fds() };
 	FILE *file = fopen("/proc/self/maps", "re");
 	char line[512];
 
@@ -200,9 +194,10 @@ static void judge_cancel(struct one *one)
 		judge_undone(one);
 }
 
-static void judge_footprint(struct one *one, const struct footprint *before)
+static void judge_footprint(struct one *one,
+			    const struct inject_footprint *before)
 {
-	struct footprint now = measure();
+	struct inject_footprint now = inject_footprint();
 
 	if (now.fds != before->fds)
 		leaked(one, "a descriptor leaked");
@@ -216,7 +211,7 @@ static void judge_footprint(struct one *one, const struct footprint *before)
  * two, so that the last of them may not come each time. */
 #define TRIES 20
 
-static void inject(struct one *one, const struct footprint *before)
+static void inject(struct one *one, const struct inject_footprint *before)
 {
 	int tries = 0;
 
@@ -241,7 +236,7 @@ int inject_all(const char *dev, const struct vdpr_state *state,
 	struct one one = {
 		.dev = dev, .state = state, .flags = flags, .result = result
 	};
-	struct footprint before;
+	struct inject_footprint before;
 
 	memset(result, 0, sizeof(*result));
 	if (run_one(&one) || one.ret) {
@@ -251,7 +246,7 @@ int inject_all(const char *dev, const struct vdpr_state *state,
 	}
 	result->calls = one.calls;
 	result->errnos = ARRAY_SIZE(plausible);
-	before = measure();
+	before = inject_footprint();
 	for (size_t i = 1; i <= result->calls; i++) {
 		one.fail_at = i;
 		one.cancel_at = 0;

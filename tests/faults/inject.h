@@ -27,6 +27,14 @@ struct inject_result {
 int inject_all(const char *dev, const struct vdpr_state *state,
 	       unsigned int flags, struct inject_result *result);
 
+/* What must be as before: descriptors, mappings of ours, pinned memory in KiB. */
+struct inject_footprint {
+	size_t fds, maps;
+	unsigned long pinned;
+};
+
+struct inject_footprint inject_footprint(void);
+
 /* Descriptors that this process has open. */
 size_t inject_fds(void);
 
