@@ -725,9 +725,8 @@ static void fit_cvq_size(struct vdpr_fit *fit)
 	    vdpr_features_has(&fit->asked, VIRTIO_RING_F_INDIRECT_DESC))
 		return;
 	/* No ring is larger than that; 0: a kernel that does not tell. */
-	if (fit->seen & VDPR_SEEN_VRING_NUM && size == 1)
-		(void)vdpr_fit_cvq_size(fit, size);
-	else if (!ask_cvq_size(fit, &size))
+	if ((fit->seen & VDPR_SEEN_VRING_NUM && size == 1) ||
+	    !ask_cvq_size(fit, &size))
 		(void)vdpr_fit_cvq_size(fit, size);
 }
 
