@@ -725,8 +725,11 @@ static void fit_cvq_size(struct vdpr_fit *fit)
 	    vdpr_features_has(&fit->asked, VIRTIO_RING_F_INDIRECT_DESC))
 		return;
 	/* No ring is larger than that; 0: a kernel that does not tell. */
-	if ((fit->seen & VDPR_SEEN_VRING_NUM && size == 1) ||
-	    !ask_cvq_size(fit, &size))
+	if ((!(fit->seen & VDPR_SEEN_VRING_NUM) || size != 1) &&
+	    ask_cvq_size(fit, &size))
+		return;
+	/* Some do not tell before the ring is set up: vdpa_sim says 0. */
+	if (size == 1)
 		(void)vdpr_fit_cvq_size(fit, size);
 }
 

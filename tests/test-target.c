@@ -295,6 +295,42 @@ static void rings_of_one_entry_need_indirect_descriptors(void **state)
 	}
 }
 
+static const struct vdpr_dev_ops *its_ops;
+
+/* vdpa_sim says so until the ring is set up. */
+static int size_0(struct vdpr_dev *dev, unsigned long request, void *arg)
+{
+	int ret = its_ops->ioctl(dev, request, arg);
+
+	if (!ret && request == VHOST_VDPA_GET_VRING_SIZE)
+		((struct vhost_vring_state *)arg)->num = 0;
+	return ret;
+}
+
+static void a_size_that_is_not_told_is_no_reason(void **state)
+{
+	struct vdpr_restore_opts opts = VDPR_INIT(struct vdpr_restore_opts);
+	struct vdpr_state *s = make("0x1000a0000", "\"0x1000a0000\"",
+				    "\"config\":{},\"vlan\":{\"ids\":[]},"
+				    "\"unknown\":[]");
+	struct vdpr_dev_ops ops;
+	struct vdpr_dev *dev;
+
+	(void)state;
+	opts.flags = VDPR_RESTORE_EMPTY_RINGS | VDPR_RESTORE_ADVISE;
+	assert_int_equal(vdpr_dev_open(ctx, "sim:cvq-size=1", &dev), 0);
+	assert_int_equal(vdpr_restore_check(ctx, dev, s, &opts, NULL),
+			 -ENOTSUP);
+	its_ops = dev->ops;
+	ops = *its_ops;
+	ops.ioctl = size_0;
+	dev->ops = &ops;
+	assert_int_equal(vdpr_restore_check(ctx, dev, s, &opts, NULL), 0);
+	dev->ops = its_ops;
+	vdpr_dev_close(dev);
+	vdpr_state_free(s);
+}
+
 static void unknown_features_are_one_reason_among_others(void **state)
 {
 	struct vdpr_state *s = make("0x300830028", "null",
@@ -499,6 +535,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(masks_become_names, setup, teardown),
 	cmocka_unit_test_setup_teardown(
 		rings_of_one_entry_need_indirect_descriptors, setup, teardown),
+	cmocka_unit_test_setup_teardown(a_size_that_is_not_told_is_no_reason,
+					setup, teardown),
 	cmocka_unit_test_setup_teardown(every_reason_comes_at_once, setup,
 					teardown),
 	cmocka_unit_test_setup_teardown(
