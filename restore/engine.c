@@ -62,6 +62,7 @@ static const struct vdpr_row rows[] = {
 	{ vdpr_step_rings, VDPR_STAGE_RINGS, CALLS, false, "SET_VRING_*" },
 	{ vdpr_step_cvq_ring, VDPR_STAGE_RINGS, CVQ, false, "SET_VRING_*" },
 	{ vdpr_step_config_call, VDPR_STAGE_RINGS, CALLS, false, "SET_CONFIG_CALL" },
+	{ vdpr_step_rehearse, VDPR_STAGE_RINGS, CVQ, false, "" },
 
 	/* Prewarm: the provisional commands, while the source still runs. */
 	{ vdpr_step_order, VDPR_STAGE_START, WARM, false, "" },

@@ -147,6 +147,7 @@ int vdpr_step_take_rings(struct vdpr_run *run);
 int vdpr_step_rings(struct vdpr_run *run);
 int vdpr_step_cvq_ring(struct vdpr_run *run);
 int vdpr_step_config_call(struct vdpr_run *run);
+int vdpr_step_rehearse(struct vdpr_run *run);
 int vdpr_step_bases(struct vdpr_run *run);
 int vdpr_step_order(struct vdpr_run *run);
 int vdpr_step_enable_cvq(struct vdpr_run *run);
@@ -217,6 +218,10 @@ int vdpr_run_report_refused(struct vdpr_run *run);
  * DRIVER_OK, so that it costs nothing of the time after it. A device that looks at
  * its rings by itself when it starts then spares the kick. */
 void vdpr_run_prefill(struct vdpr_run *run);
+
+/* The replay of one command on a ring of its own, with the device's part played.
+ * Return: 0; else it got stuck, which harms nobody. */
+int vdpr_run_rehearse(const struct vdpr_run *run);
 
 /* SET_VRING_ENABLE(1) of one queue. */
 int vdpr_run_enable(struct vdpr_run *run, uint32_t index);

@@ -245,6 +245,23 @@ static int packed_next_used(struct vdpr_ring *ring, uint16_t *slot,
 	return 1;
 }
 
+/* Their ids are there already. */
+static void packed_play(struct vdpr_ring *ring)
+{
+	uint16_t idx = ring->used_idx;
+	bool wrap = ring->used_wrap;
+
+	vdpr_put_le16(device_event(ring) + EVENT_FLAGS,
+		      VRING_PACKED_EVENT_FLAG_DISABLE);
+	for (uint16_t i = 0; i < ring->outstanding; i++) {
+		uint8_t *d = desc(ring, idx);
+
+		vdpr_put_le32(d + DESC_LEN, 1);
+		vdpr_store_le16(d + DESC_FLAGS, wrap ? F_AVAIL | F_USED : 0);
+		idx = walk(ring, idx, ring->chain, &wrap);
+	}
+}
+
 static uint16_t packed_next_off(const struct vdpr_ring *ring)
 {
 	return (uint16_t)(ring->avail_idx | (ring->avail_wrap ? WRAP_BIT : 0));
@@ -265,6 +282,7 @@ const struct vdpr_ring_ops vdpr_ring_packed = {
 	.has_used = packed_has_used,
 	.next_used = packed_next_used,
 	.skip_used = packed_skip_used,
+	.play = packed_play,
 	.next_off = packed_next_off,
 	/* Both indices 0, both wrap counters 1. */
 	.initial_base = 0x80008000,

@@ -215,6 +215,24 @@ static void split_skip_used(struct vdpr_ring *ring)
 	ring->seen_idx = ++ring->used_idx;
 }
 
+static void split_play(struct vdpr_ring *ring)
+{
+	uint16_t idx = ring->avail_idx;
+
+	for (uint16_t i = ring->used_idx; i != idx; i++) {
+		unsigned int at = i & (ring->num - 1u);
+		uint8_t *elem = ring->rw + USED_RING + (size_t)USED_ELEM * at;
+
+		vdpr_put_le32(elem, vdpr_get_le16(avail(ring) + AVAIL_RING +
+						  2u * at));
+		vdpr_put_le32(elem + 4, 1);
+	}
+	vdpr_put_le16(ring->rw, VRING_USED_F_NO_NOTIFY);
+	vdpr_put_le16(ring->rw + USED_RING + (size_t)USED_ELEM * ring->num,
+		      idx);
+	vdpr_store_le16(ring->rw + USED_IDX, idx);
+}
+
 static uint16_t split_next_off(const struct vdpr_ring *ring)
 {
 	return ring->avail_idx;
@@ -235,6 +253,7 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.has_used = split_has_used,
 	.next_used = split_next_used,
 	.skip_used = split_skip_used,
+	.play = split_play,
 	.next_off = split_next_off,
 	.initial_base = 0,
 };

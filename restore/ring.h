@@ -61,6 +61,9 @@ struct vdpr_ring_ops {
 	int (*next_used)(struct vdpr_ring *ring, uint16_t *slot, uint32_t *len);
 	/* IN_ORDER: the next place is of a command without an entry of its own. */
 	void (*skip_used)(struct vdpr_ring *ring);
+	/* The device's part, for a ring that no device knows: all that was shown
+	 * is used, one byte written each, and nobody wants to be kicked. */
+	void (*play)(struct vdpr_ring *ring);
 	/* Next offset and wrap, bits 16-31 of notification data (2.9). */
 	uint16_t (*next_off)(const struct vdpr_ring *ring);
 	/* Base for SET_VRING_BASE of a ring that has not run yet. */

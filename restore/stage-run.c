@@ -433,6 +433,56 @@ static int drive(struct vdpr_run *run, size_t end)
 	return ret;
 }
 
+/* --------------------------------------------------------------- rehearsal */
+
+/* Of two entries, in any format. */
+#define REHEARSAL_NUM 2
+#define REHEARSAL_BYTES 128
+
+/* A command and its answer that no device sees. */
+static void set_scene(struct vdpr_cvq *scene, const struct vdpr_cvq *cvq,
+		      uint8_t *ro, uint8_t *rw, uint8_t *answer)
+{
+	const struct vdpr_ring_mem mem = { .ro = ro, .rw = rw };
+
+	scene->mem = cvq->mem;
+	scene->out = cvq->out;
+	scene->in = answer;
+	scene->kick_fd = -1;
+	vdpr_ring_init(&scene->ring, &cvq->ring.format, REHEARSAL_NUM, &mem);
+	(void)vdpr_cvq_post(scene, 0, 1);
+	vdpr_ring_show(&scene->ring);
+	scene->ring.format.ops->play(&scene->ring);
+}
+
+int vdpr_run_rehearse(const struct vdpr_run *run)
+{
+	const struct vdpr_ring_format *format = &run->cvq->ring.format;
+	_Alignas(16) uint8_t ro[REHEARSAL_BYTES] = { 0 };
+	_Alignas(16) uint8_t rw[REHEARSAL_BYTES] = { 0 };
+	uint8_t answer[1] = { VIRTIO_NET_OK };
+	struct vdpr_cvq_slot slot = { .out_len = 2, .in_len = 1 };
+	struct vdpr_cvq scene = { .slot = &slot, .n_slots = 1 };
+	struct vdpr_command_result result = { 0 };
+	struct vdpr_report report = { .plan = run->report->plan,
+				      .result = &result };
+	struct vdpr_run play = *run;
+
+	if (!report.plan->n_before)
+		return 0;
+	if (format->ops->ro_size(REHEARSAL_NUM, format->indirect) >
+		    sizeof(ro) ||
+	    format->ops->rw_size(REHEARSAL_NUM) > sizeof(rw))
+		return -ENOSPC;
+	set_scene(&scene, run->cvq, ro, rw, answer);
+	play.ctx = NULL;
+	play.cvq = &scene;
+	play.report = &report;
+	play.next = 1;
+	play.prefilled = true;
+	return drive(&play, 1);
+}
+
 /* ---------------------------------------------------------------- 7 replay */
 
 /* Fields that a restore compared and that no command changes. */

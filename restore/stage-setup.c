@@ -812,6 +812,17 @@ int vdpr_step_config_call(struct vdpr_run *run)
 	return ret ? vdpr_run_call_failed(run, "SET_CONFIG_CALL", ret) : 0;
 }
 
+/*
+ * From DRIVER_OK on a guest waits. What runs for the first time is slow - pages
+ * are not there yet, caches are cold, an emulator has to translate - so the way
+ * from there to the data queues is gone once before.
+ */
+int vdpr_step_rehearse(struct vdpr_run *run)
+{
+	(void)vdpr_run_rehearse(run);
+	return 0;
+}
+
 /* ---------------------------------------------------------------- 6 start */
 
 int vdpr_step_order(struct vdpr_run *run)

@@ -470,6 +470,36 @@ static void every_ring_format_tells_the_device_the_same(void **state)
 
 /* ---------------------------------------------------------- the caller's rings */
 
+/* It goes to its end, and neither the run nor its ring know of it. */
+static void the_replay_is_rehearsed_in_every_format(void **state)
+{
+	struct vdpr_plan plan = { .n_before = 1, .count = 1 };
+	struct vdpr_report report = { .plan = &plan };
+	struct vdpr_dev dev = { 0 };
+	struct vdpr_cvq cvq, before;
+	struct vdpr_run run;
+	(void)state;
+
+	for (unsigned int bits = 0; bits < 16; bits++) {
+		memset(&cvq, 0, sizeof(cvq));
+		memset(&run, 0, sizeof(run));
+		cvq.ring.format = (struct vdpr_ring_format){
+			.ops = bits & 1 ? &vdpr_ring_packed : &vdpr_ring_split,
+			.event_idx = bits & 2,
+			.indirect = bits & 4,
+			.in_order = bits & 8,
+		};
+		before = cvq;
+		run.dev = &dev;
+		run.cvq = &cvq;
+		run.report = &report;
+		assert_int_equal(vdpr_run_rehearse(&run), 0);
+		assert_memory_equal(&cvq, &before, sizeof(cvq));
+		assert_int_equal(report.n_sent, 0);
+		assert_int_equal(run.n_done, 0);
+	}
+}
+
 static void callers_rings_and_eventfds_are_used_as_given(void **state)
 {
 	struct vdpr_vring rings[2];
@@ -1042,6 +1072,7 @@ int main(void)
 		cmocka_unit_test(ring_size_is_what_the_device_can_take),
 		cmocka_unit_test(kicks_are_at_most_one_a_ring_full),
 		cmocka_unit_test(every_ring_format_tells_the_device_the_same),
+		cmocka_unit_test(the_replay_is_rehearsed_in_every_format),
 		cmocka_unit_test(callers_rings_and_eventfds_are_used_as_given),
 		cmocka_unit_test(
 			what_does_not_fit_is_refused_before_anything_is_set),

@@ -82,6 +82,41 @@ static void chain_is_laid_out_little_endian(void **state)
 	assert_int_equal(avail_entry(&w, 0), 0);
 }
 
+/* Whatever is asked of it then: all comes back, and nobody wants a kick. */
+static void a_played_device_uses_all_that_was_shown(void **state)
+{
+	struct world w;
+	(void)state;
+
+	for (unsigned int bits = 0; bits < 16; bits++) {
+		const struct vdpr_ring_format format = {
+			.ops = bits & 1 ? &vdpr_ring_packed : &vdpr_ring_split,
+			.event_idx = bits & 2,
+			.indirect = bits & 4,
+			.in_order = bits & 8,
+		};
+		const struct vdpr_ring_mem mem = { w.ro, w.rw, 0x100000 };
+		struct vdpr_ring_used used[NUM];
+
+		memset(&w, 0, sizeof(w));
+		vdpr_ring_init(&w.ring, &format, NUM, &mem);
+		/* Often enough to come by the end of the ring. */
+		for (uint32_t n = 1; n <= w.ring.capacity; n++) {
+			for (uint32_t i = 0; i < n; i++)
+				assert_int_equal(add(&w, i), 0);
+			vdpr_ring_show(&w.ring);
+			format.ops->play(&w.ring);
+			assert_false(vdpr_ring_wants_kick(&w.ring));
+			assert_int_equal(vdpr_ring_take(&w.ring, used, NUM), n);
+			for (uint32_t i = 0; i < n; i++) {
+				assert_int_equal(used[i].token, i);
+				assert_int_equal(used[i].len, 1);
+			}
+			assert_int_equal(vdpr_ring_take(&w.ring, used, 1), 0);
+		}
+	}
+}
+
 static void ring_is_full_after_half_its_entries(void **state)
 {
 	struct world w;
@@ -268,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chain_is_laid_out_little_endian),
+		cmocka_unit_test(a_played_device_uses_all_that_was_shown),
 		cmocka_unit_test(ring_is_full_after_half_its_entries),
 		cmocka_unit_test(tokens_come_back_in_the_devices_order),
 		cmocka_unit_test(indices_wrap_at_sixteen_bits),

@@ -415,7 +415,7 @@ def write_doc(text):
 
 def main():
     parser = argparse.ArgumentParser(description="Measures restores beside QEMU's.")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--only", choices=sorted(CASES), help="one case, nothing else")
     parser.add_argument("-v", "--verbose", action="store_true", help="when each ioctl between begin and end was")
