@@ -123,7 +123,10 @@ static int ask(struct vdpr_line_socket *s, const char *command,
 		ret = check_peer(s);
 	if (!ret)
 		ret = send_request(s, command, state);
-	return ret ? ret : read_answer(s, root);
+	/* Whoever is refused is told so and hung up on, before it has asked, too. */
+	if (ret && ret != -EPIPE && ret != -ECONNRESET)
+		return ret;
+	return read_answer(s, root);
 }
 
 static struct vdpr_line_socket socket_of(struct vdpr_ctx *ctx, const char *path,

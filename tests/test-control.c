@@ -731,6 +731,29 @@ static int as_another_user(struct world *w)
 	_exit(strstr(text, "\"exit\":4") ? 1 : 2);
 }
 
+/* The same by the library's client: however quickly it is hung up on, it hears the
+ * reason. Return: 0, or how often it did not. */
+static int unheard_by_another_user(struct world *w)
+{
+	struct vdpr_ctx *ctx;
+	pid_t child = fork();
+	int status, unheard = 0;
+
+	assert_true(child >= 0);
+	if (child) {
+		serve(w, 1000);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		return WEXITSTATUS(status);
+	}
+	if (setgid(NOBODY) || setuid(NOBODY) || vdpr_ctx_new(&ctx))
+		_exit(99);
+	for (int i = 0; i < 60; i++)
+		unheard += vdpr_control_request(ctx, w->path, "counts", NULL, 0,
+						0, NULL) != -EREMOTEIO ||
+			   vdpr_ctx_cause(ctx) != VDPR_CAUSE_ACCESS;
+	_exit(unheard);
+}
+
 static void other_users_are_not_let_in(void **state)
 {
 	struct world *w = *state;
@@ -747,6 +770,7 @@ static void other_users_are_not_let_in(void **state)
 	/* Even where the file's mode is opened. */
 	assert_int_equal(chmod(w->path, 0666), 0);
 	assert_int_equal(as_another_user(w), 1);
+	assert_int_equal(unheard_by_another_user(w), 0);
 	vdpr_control_free(w->control);
 	opts.flags = VDPR_CONTROL_UID;
 	opts.uid = NOBODY;
