@@ -64,9 +64,9 @@ static uint8_t *device_event(struct vdpr_ring *ring)
 	return ring->rw + (size_t)ring->num * DESC_SIZE;
 }
 
-static uint16_t avail_flags(const struct vdpr_ring *ring)
+static uint16_t avail_flags(bool wrap)
 {
-	return ring->avail_wrap ? F_AVAIL : F_USED;
+	return wrap ? F_AVAIL : F_USED;
 }
 
 /* One place on; past the end the wrap counter turns. */
@@ -103,7 +103,7 @@ static void add_indirect(struct vdpr_ring *ring,
 	size_t at = TABLES + (size_t)slot * VDPR_INDIRECT_LEN;
 	uint8_t *table = ring->ro + at;
 	uint16_t head = ring->avail_idx;
-	uint16_t flags = avail_flags(ring) | VRING_DESC_F_INDIRECT;
+	uint16_t flags = avail_flags(ring->avail_wrap) | VRING_DESC_F_INDIRECT;
 
 	/* In a table only the WRITE flag counts (2.8.7). */
 	write_desc(table, buf->out, buf->out_len, 0);
@@ -118,22 +118,24 @@ static void add_indirect(struct vdpr_ring *ring,
 static void packed_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		       uint16_t slot)
 {
-	uint16_t head, flags;
+	bool wrap = ring->avail_wrap;
+	uint16_t head = ring->avail_idx;
+	uint16_t flags, idx;
 	uint8_t *second;
 
 	if (ring->format.indirect) {
 		add_indirect(ring, buf, slot);
 		return;
 	}
-	head = ring->avail_idx;
-	flags = avail_flags(ring) | VRING_DESC_F_NEXT;
+	flags = avail_flags(wrap) | VRING_DESC_F_NEXT;
 	write_desc(desc(ring, head), buf->out, buf->out_len, slot);
-	ring->avail_idx = step(ring, head, &ring->avail_wrap);
-	second = desc(ring, ring->avail_idx);
+	idx = step(ring, head, &wrap);
+	second = desc(ring, idx);
 	write_desc(second, buf->in, buf->in_len, slot);
 	vdpr_release_le16(second + DESC_FLAGS,
-			  avail_flags(ring) | VRING_DESC_F_WRITE);
-	ring->avail_idx = step(ring, ring->avail_idx, &ring->avail_wrap);
+			  avail_flags(wrap) | VRING_DESC_F_WRITE);
+	ring->avail_idx = step(ring, idx, &wrap);
+	ring->avail_wrap = wrap;
 	show_head(ring, head, flags);
 }
 

@@ -120,14 +120,6 @@ int vdpr_run_judge(struct vdpr_run *run, size_t i, uint32_t len, uint64_t now)
 	const struct vdpr_cvq_slot *slot = &run->cvq->slot[i];
 	const uint8_t *answer = run->cvq->in + slot->in;
 
-	/* Nearly always: one byte, and it says OK. */
-	if (len == 1 && i < run->report->plan->count &&
-	    *answer == VIRTIO_NET_OK) {
-		run->report->result[i].ack = VIRTIO_NET_OK;
-		run->report->result[i].used = now;
-		return 0;
-	}
-
 	if (len != slot->in_len) {
 		/* An error answer may leave out what comes after the ack. */
 		bool short_error = i >= run->report->plan->count && len >= 1 &&
@@ -153,6 +145,42 @@ int vdpr_run_judge(struct vdpr_run *run, size_t i, uint32_t len, uint64_t now)
 #define REFILL_AT(ring) (((ring)->capacity + 1u) / 2)
 #define TAKE_MAX (VDPR_RING_MAX / 2)
 
+/* Nearly always: one byte, and it says OK. */
+static bool is_plain_ok(const struct vdpr_run *run,
+			const struct vdpr_ring_used *used, size_t count)
+{
+	const struct vdpr_cvq *cvq = run->cvq;
+
+	return used->len == 1 && used->token < count &&
+	       cvq->in[cvq->slot[used->token].in] == VIRTIO_NET_OK;
+}
+
+/* Judges what was taken. Return: 0, or what is wrong. */
+static int judge(struct vdpr_run *run, const struct vdpr_ring_used *used,
+		 unsigned int n, uint64_t now)
+{
+	struct vdpr_command_result *result = run->report->result;
+	const size_t count = run->report->plan->count;
+
+	for (unsigned int i = 0; i < n; i++) {
+		int ret = 0;
+
+		if (is_plain_ok(run, &used[i], count))
+			result[used[i].token] = (struct vdpr_command_result){
+				.posted = result[used[i].token].posted,
+				.used = now,
+				.ack = VIRTIO_NET_OK,
+			};
+		else
+			ret = vdpr_run_judge(run, used[i].token, used[i].len,
+					     now);
+		if (ret)
+			return ret;
+		run->n_done++;
+	}
+	return 0;
+}
+
 /* Takes what the device has used so far, at most as much as is worth a refill:
  * else a device as quick as we are would be followed to the ring's end. The clock
  * is read once for all of it, for that may cost more than a command. */
@@ -170,14 +198,7 @@ static int collect(struct vdpr_run *run)
 		return 0;
 	now = vdpr_now();
 	run->stall_at = now + VDPR_STALL_NSEC;
-	for (int i = 0; i < count; i++) {
-		int ret = vdpr_run_judge(run, used[i].token, used[i].len, now);
-
-		if (ret)
-			return ret;
-		run->n_done++;
-	}
-	return 0;
+	return judge(run, used, (unsigned int)count, now);
 }
 
 /* Asks for the call that is worth waking up for: half a ring where there is more
