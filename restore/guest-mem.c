@@ -176,14 +176,19 @@ int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
 			     const struct vdpr_guest_piece *piece, void *to,
 			     size_t len)
 {
+	const uint64_t quick_gpa = mem->quick_gpa;
+	const uint64_t quick_len = mem->quick_len;
 	uint8_t *at = to;
 
 	for (; len; piece++) {
 		size_t n = piece->len < len ? piece->len : len;
-		int ret = vdpr_guest_read(mem, piece->gpa, at, n);
+		uint64_t offset = piece->gpa - quick_gpa;
 
-		if (ret)
-			return ret;
+		/* vdpr_guest_quick(), with what it looks at in registers. */
+		if (offset < quick_len && n <= quick_len - offset)
+			vdpr_guest_load(at, mem->quick + offset, n);
+		else if (vdpr_guest_read(mem, piece->gpa, at, n))
+			return -EFAULT;
 		at += n;
 		len -= n;
 	}

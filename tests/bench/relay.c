@@ -4,9 +4,11 @@
 /*
  *   relay COUNT split|packed KIND
  *
- * KIND is one of the table below. Each command is one that Linux sends: a kick,
- * vdpr_shadow_process(), an answer of the device's, vdpr_shadow_process() again.
- * Guest and device are played outside of these two calls.
+ * KIND is one of the table below. Each command comes in the pieces that Linux
+ * sends it in - class and command, then the payload, in up to four pieces, then the
+ * answer - by an indirect table: a kick, vdpr_shadow_process(), an answer of the
+ * device's, vdpr_shadow_process() again. Guest and device are played outside of
+ * these two calls.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +30,7 @@
 #define TABLE 128
 #define KEY 40
 #define ADDRESSES 64
+#define TABLE_AT GUEST_LONG
 #define PAYLOAD_MAX (8 + 6 * ADDRESSES)
 
 /* hash_types, the mask, unclassified queue; table; max_tx_vq, key. */
@@ -108,25 +111,59 @@ static const struct kind {
 	const char *name;
 	uint8_t ctrl_class, command;
 	size_t (*fill)(uint8_t *at, unsigned int k);
+	/* Bytes of the payload's pieces but the last. */
+	uint16_t piece[3];
 } kinds[] = {
-	{ "promisc", VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC,
-	  fill_byte },
-	{ "macs", VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
-	  fill_table },
-	{ "mac", VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-	  fill_address },
-	{ "vlan", VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, fill_vlan },
-	{ "vlan-del", VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL,
-	  fill_vlan },
-	{ "pairs", VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
-	  fill_pairs },
-	{ "rss", VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, fill_rss },
-	{ "hash", VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_HASH_CONFIG,
-	  fill_hash },
-	{ "offloads", VIRTIO_NET_CTRL_GUEST_OFFLOADS,
-	  VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, fill_offloads },
-	{ "coal", VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET,
-	  fill_coal },
+	{ "promisc",
+	  VIRTIO_NET_CTRL_RX,
+	  VIRTIO_NET_CTRL_RX_PROMISC,
+	  fill_byte,
+	  { 0 } },
+	{ "macs",
+	  VIRTIO_NET_CTRL_MAC,
+	  VIRTIO_NET_CTRL_MAC_TABLE_SET,
+	  fill_table,
+	  { 4 + 3 * ADDRESSES } },
+	{ "mac",
+	  VIRTIO_NET_CTRL_MAC,
+	  VIRTIO_NET_CTRL_MAC_ADDR_SET,
+	  fill_address,
+	  { 0 } },
+	{ "vlan",
+	  VIRTIO_NET_CTRL_VLAN,
+	  VIRTIO_NET_CTRL_VLAN_ADD,
+	  fill_vlan,
+	  { 0 } },
+	{ "vlan-del",
+	  VIRTIO_NET_CTRL_VLAN,
+	  VIRTIO_NET_CTRL_VLAN_DEL,
+	  fill_vlan,
+	  { 0 } },
+	{ "pairs",
+	  VIRTIO_NET_CTRL_MQ,
+	  VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
+	  fill_pairs,
+	  { 0 } },
+	{ "rss",
+	  VIRTIO_NET_CTRL_MQ,
+	  VIRTIO_NET_CTRL_MQ_RSS_CONFIG,
+	  fill_rss,
+	  { 8, 2 * TABLE, 3 } },
+	{ "hash",
+	  VIRTIO_NET_CTRL_MQ,
+	  VIRTIO_NET_CTRL_MQ_HASH_CONFIG,
+	  fill_hash,
+	  { 8, 2, 3 } },
+	{ "offloads",
+	  VIRTIO_NET_CTRL_GUEST_OFFLOADS,
+	  VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET,
+	  fill_offloads,
+	  { 0 } },
+	{ "coal",
+	  VIRTIO_NET_CTRL_NOTF_COAL,
+	  VIRTIO_NET_CTRL_NOTF_COAL_RX_SET,
+	  fill_coal,
+	  { 0 } },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -135,6 +172,57 @@ static const struct kind *find_kind(const char *name)
 		if (!strcmp(kinds[i].name, name))
 			return &kinds[i];
 	return NULL;
+}
+
+/* One entry of the table at TABLE_AT; the last has no next one. */
+static void put_entry(struct guest *guest, bool packed, unsigned int i,
+		      uint64_t gpa, uint32_t len, uint16_t flags)
+{
+	uint8_t *entry = guest->mem + TABLE_AT + 16 * i;
+	bool last = flags & VRING_DESC_F_WRITE;
+
+	vdpr_put_le64(entry, gpa);
+	vdpr_put_le32(entry + 8, len);
+	if (packed) {
+		vdpr_put_le16(entry + 12, 0);
+		vdpr_put_le16(entry + 14, flags);
+		return;
+	}
+	vdpr_put_le16(entry + 12, last ? flags : VRING_DESC_F_NEXT);
+	vdpr_put_le16(entry + 14, (uint16_t)(i + 1));
+}
+
+/* The ring's entry of what was queued last. */
+static uint8_t *last_entry(const struct vdpr_ring *ring)
+{
+	unsigned int last = (ring->avail_idx - 1u) & (ring->num - 1u);
+
+	if (ring->format.ops == &vdpr_ring_packed)
+		return ring->rw + 16 * last;
+	return ring->ro +
+	       16 * vdpr_get_le16(ring->ro + 16 * ring->num + 4 + 2 * last);
+}
+
+/* It gets a table of Linux' pieces. */
+static void cut(struct guest *guest, const struct kind *kind, size_t size)
+{
+	bool packed = guest->ring.format.ops == &vdpr_ring_packed;
+	uint8_t *desc = last_entry(&guest->ring);
+	uint64_t at = GUEST_GPA + GUEST_OUT;
+	unsigned int n = 1;
+
+	put_entry(guest, packed, 0, at, 2, 0);
+	at += 2;
+	for (size_t i = 0; i < ARRAY_SIZE(kind->piece) && kind->piece[i]; i++) {
+		put_entry(guest, packed, n++, at, kind->piece[i], 0);
+		at += kind->piece[i];
+		size -= kind->piece[i];
+	}
+	put_entry(guest, packed, n++, at, (uint32_t)size, 0);
+	put_entry(guest, packed, n++, GUEST_GPA + GUEST_IN, 1,
+		  VRING_DESC_F_WRITE);
+	vdpr_put_le64(desc, GUEST_GPA + TABLE_AT);
+	vdpr_put_le32(desc + 8, 16 * n);
 }
 
 static void relay_one(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
@@ -147,6 +235,7 @@ static void relay_one(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow,
 	uint32_t len;
 
 	guest_send(guest, 0, kind->ctrl_class, kind->command, payload, size, 1);
+	cut(guest, kind, size);
 	guest_show(guest);
 	assert_int_equal(vdpr_shadow_process(ctx, shadow, NULL), 0);
 	assert_int_equal(fake_accept(fake), 1);

@@ -4,9 +4,10 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# For every command, with the largest tables that devices of today take: 128 entries
-# of RSS, 64 addresses.
 limit=1500
+# Tables, which are 128 entries of RSS and 64 addresses here, come in four to six
+# pieces, and are looked through.
+limit_table=1850
 
 # own COUNT FORMAT KIND: what the library's functions spend themselves, within
 # vdpr_shadow_process(), when COUNT commands of this kind are relayed.
@@ -20,9 +21,9 @@ own() {
 			END { printf "%d", sum }' "$work/err"
 }
 
-# cost FORMAT KIND
+# cost FORMAT KIND LIMIT
 cost() {
-	name=a_relayed_$2_costs_at_most_${limit}_instructions_$1
+	name=a_relayed_$2_costs_at_most_$3_instructions_$1
 	each=
 	if [ -n "${SAN:-}" ] || ! command -v valgrind >/dev/null; then
 		skip "$name" 'no valgrind, or a sanitizer has changed the code'
@@ -30,14 +31,17 @@ cost() {
 	fi
 	few=$(own 100 "$1" "$2") && many=$(own 1100 "$1" "$2") &&
 		each=$(((many - few) / 1000)) && [ "$each" -gt 500 ] &&
-		[ "$each" -le $limit ]
+		[ "$each" -le "$3" ]
 	judge "$name" "${each:-?} instructions"
 	echo "# $1, $2: ${each:-?} instructions"
 }
 
 for format in split packed; do
-	for kind in promisc macs mac vlan vlan-del pairs rss hash offloads coal; do
-		cost "$format" "$kind"
+	for kind in promisc mac vlan vlan-del pairs offloads coal; do
+		cost "$format" "$kind" $limit
+	done
+	for kind in macs rss hash; do
+		cost "$format" "$kind" $limit_table
 	done
 done
 finish
