@@ -1262,9 +1262,10 @@ struct vdpr_guest_ring_opts {
 	uint64_t desc;	 /* descriptor table / ring */
 	uint64_t driver; /* avail ring / driver event suppression */
 	uint64_t device; /* used ring / device event suppression */
-	int kick_fd; /* eventfd that the guest's kick adds to; -1: none, then
-				 * every kick is a call of vdpr_shadow_process() */
-	int call_fd; /* eventfd that interrupts the guest; -1: none, then
+	int kick_fd;	 /* eventfd that the guest's kick adds to; -1 (0 is a
+				 * descriptor here, and VDPR_INIT() leaves it): none,
+				 * then every kick is a call of vdpr_shadow_process() */
+	int call_fd;	 /* eventfd that interrupts the guest; -1: none, then
 				 * VDPR_SHADOW_CALL says when to */
 };
 
