@@ -93,15 +93,6 @@ static void settle_list(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		lose(ctx, state, m, why);
 }
 
-/* There is room for it. */
-static void put_list(struct vdpr_mac_list *list, const uint8_t *addr,
-		     size_t count)
-{
-	list->count = count;
-	if (count)
-		memcpy(list->addr, addr, count * sizeof(*list->addr));
-}
-
 VDPR_DECODER(mac_table)
 {
 	struct vdpr_mac_table_view view;
@@ -112,8 +103,10 @@ VDPR_DECODER(mac_table)
 	if (vdpr_mac_list_reserve(&state->unicast, view.unicast_count) ||
 	    vdpr_mac_list_reserve(&state->multicast, view.multicast_count))
 		return -ENOMEM;
-	put_list(&state->unicast, view.unicast, view.unicast_count);
-	put_list(&state->multicast, view.multicast, view.multicast_count);
+	(void)vdpr_mac_list_set(&state->unicast, view.unicast,
+				view.unicast_count);
+	(void)vdpr_mac_list_set(&state->multicast, view.multicast,
+				view.multicast_count);
 	settle_list(ctx, state, &state->unicast, false);
 	settle_list(ctx, state, &state->multicast, true);
 	return 0;

@@ -176,17 +176,14 @@ int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
 			     const struct vdpr_guest_piece *piece, void *to,
 			     size_t len)
 {
-	const uint64_t quick_gpa = mem->quick_gpa;
-	const uint64_t quick_len = mem->quick_len;
 	uint8_t *at = to;
 
 	for (; len; piece++) {
 		size_t n = piece->len < len ? piece->len : len;
-		uint64_t offset = piece->gpa - quick_gpa;
+		const uint8_t *quick = vdpr_guest_quick(mem, piece->gpa, n);
 
-		/* vdpr_guest_quick(), with what it looks at in registers. */
-		if (offset < quick_len && n <= quick_len - offset)
-			vdpr_guest_load(at, mem->quick + offset, n);
+		if (quick)
+			vdpr_guest_load(at, quick, n);
 		else if (vdpr_guest_read(mem, piece->gpa, at, n))
 			return -EFAULT;
 		at += n;

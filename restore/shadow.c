@@ -378,7 +378,7 @@ static int process(struct vdpr_ctx *ctx, struct vdpr_shadow *s)
 	n = epoll_wait(s->epoll, seen, ARRAY_SIZE(seen), 0);
 	if (!s->started || s->quiesced)
 		return 0;
-	if (s->cvqs_dropped != s->dev->cvqs_dropped || !s->cvq)
+	if (!vdpr_shadow_is_attached(s))
 		return vdpr_shadow_misuse(
 			ctx, s, -ENODATA,
 			"the device was restored or reset behind its "

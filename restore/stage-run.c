@@ -163,19 +163,17 @@ static int judge(struct vdpr_run *run, const struct vdpr_ring_used *used,
 	const size_t count = run->report->plan->count;
 
 	for (unsigned int i = 0; i < n; i++) {
-		int ret = 0;
+		uint32_t token = used[i].token;
 
-		if (is_plain_ok(run, &used[i], count))
-			result[used[i].token] = (struct vdpr_command_result){
-				.posted = result[used[i].token].posted,
-				.used = now,
-				.ack = VIRTIO_NET_OK,
-			};
-		else
-			ret = vdpr_run_judge(run, used[i].token, used[i].len,
-					     now);
-		if (ret)
-			return ret;
+		if (is_plain_ok(run, &used[i], count)) {
+			result[token].ack = VIRTIO_NET_OK;
+			result[token].used = now;
+		} else {
+			int ret = vdpr_run_judge(run, token, used[i].len, now);
+
+			if (ret)
+				return ret;
+		}
 		run->n_done++;
 	}
 	return 0;
