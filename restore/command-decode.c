@@ -18,6 +18,77 @@ static void lose(struct vdpr_ctx *ctx, struct vdpr_state *state,
 	vdpr_member_drop(state, m, VDPR_UNKNOWN);
 }
 
+/* ----------------------------------------------- values that are judged later */
+
+/* It has a value now, whose range nobody has looked at. */
+static void take(struct vdpr_state *state, enum vdpr_member m)
+{
+	state->member[m] = VDPR_KNOWN;
+	state->unjudged |= BIT(m);
+}
+
+static const char *check_unicast(const struct vdpr_state *state,
+				 char why[VDPR_WHY])
+{
+	return vdpr_check_mac_list(&state->unicast, false, why);
+}
+
+static const char *check_multicast(const struct vdpr_state *state,
+				   char why[VDPR_WHY])
+{
+	return vdpr_check_mac_list(&state->multicast, true, why);
+}
+
+static const char *check_pairs(const struct vdpr_state *state,
+			       char why[VDPR_WHY])
+{
+	return vdpr_check_pairs(state, state->queue_pairs, why);
+}
+
+static const char *check_rss(const struct vdpr_state *state, char why[VDPR_WHY])
+{
+	return vdpr_check_rss(state, &state->rss, why);
+}
+
+static const char *check_hash(const struct vdpr_state *state,
+			      char why[VDPR_WHY])
+{
+	const struct vdpr_hash_report *hash = &state->hash_report;
+
+	return vdpr_check_hash(state, hash->hash_types, hash->key.len, why);
+}
+
+static const struct {
+	enum vdpr_member member;
+	const char *(*check)(const struct vdpr_state *state,
+			     char why[VDPR_WHY]);
+} judges[] = {
+	{ VDPR_MAC_UNICAST, check_unicast },
+	{ VDPR_MAC_MULTICAST, check_multicast },
+	{ VDPR_MQ_QUEUE_PAIRS, check_pairs },
+	{ VDPR_RSS, check_rss },
+	{ VDPR_HASH_REPORT, check_hash },
+};
+
+void vdpr_observe_judge(struct vdpr_ctx *ctx, struct vdpr_state *state)
+{
+	uint32_t unjudged = state->unjudged;
+	char why[VDPR_WHY];
+
+	state->unjudged = 0;
+	for (size_t i = 0; unjudged && i < ARRAY_SIZE(judges); i++) {
+		enum vdpr_member m = judges[i].member;
+
+		/* What is not known any more was lost or dropped since. */
+		if (!(unjudged & BIT(m)) || state->member[m] != VDPR_KNOWN ||
+		    !judges[i].check(state, why))
+			continue;
+		lose(ctx, state, m, why);
+		if (m == VDPR_RSS)
+			vdpr_state_settle_hash(state);
+	}
+}
+
 /* ----------------------------------------------------------------- RX modes */
 
 static int set_mode(struct vdpr_state *state, enum vdpr_member m, bool *value,
@@ -75,28 +146,11 @@ VDPR_DECODER(nobcast)
 
 /* ---------------------------------------------------------------------- MAC */
 
-/* The whole table is known now, so nothing overflowed. */
-static void settle_list(struct vdpr_ctx *ctx, struct vdpr_state *state,
-			const struct vdpr_mac_list *list, bool multicast)
-{
-	enum vdpr_member m = multicast ? VDPR_MAC_MULTICAST : VDPR_MAC_UNICAST;
-	enum vdpr_member overflow = multicast ? VDPR_MAC_MULTICAST_OVERFLOW
-					      : VDPR_MAC_UNICAST_OVERFLOW;
-	bool *flag = multicast ? &state->multicast_overflow
-			       : &state->unicast_overflow;
-	char why[VDPR_WHY];
-
-	state->member[m] = VDPR_KNOWN;
-	state->member[overflow] = VDPR_KNOWN;
-	*flag = false;
-	if (vdpr_check_mac_list(list, multicast, why))
-		lose(ctx, state, m, why);
-}
-
 VDPR_DECODER(mac_table)
 {
 	struct vdpr_mac_table_view view;
 
+	(void)ctx;
 	if (vdpr_mac_table_view(data, len, &view))
 		return -EINVAL;
 	/* Both or none. */
@@ -107,8 +161,13 @@ VDPR_DECODER(mac_table)
 				view.unicast_count);
 	(void)vdpr_mac_list_set(&state->multicast, view.multicast,
 				view.multicast_count);
-	settle_list(ctx, state, &state->unicast, false);
-	settle_list(ctx, state, &state->multicast, true);
+	/* The whole tables are known now, so nothing overflowed. */
+	state->unicast_overflow = false;
+	state->multicast_overflow = false;
+	state->member[VDPR_MAC_UNICAST_OVERFLOW] = VDPR_KNOWN;
+	state->member[VDPR_MAC_MULTICAST_OVERFLOW] = VDPR_KNOWN;
+	take(state, VDPR_MAC_UNICAST);
+	take(state, VDPR_MAC_MULTICAST);
 	return 0;
 }
 
@@ -169,24 +228,12 @@ VDPR_DECODER(announce_ack)
 
 /* ----------------------------------------------------------------------- MQ */
 
-/* A number that was checked. */
-static void put_pairs(struct vdpr_state *state, uint16_t pairs)
+static void set_pairs(struct vdpr_state *state, uint16_t pairs)
 {
 	if (state->member[VDPR_MQ_QUEUE_PAIRS] == VDPR_ABSENT)
 		return;
 	state->queue_pairs = pairs;
-	state->member[VDPR_MQ_QUEUE_PAIRS] = VDPR_KNOWN;
-}
-
-static void set_pairs(struct vdpr_ctx *ctx, struct vdpr_state *state,
-		      uint16_t pairs)
-{
-	char why[VDPR_WHY];
-
-	if (!vdpr_check_pairs(state, pairs, why))
-		put_pairs(state, pairs);
-	else if (state->member[VDPR_MQ_QUEUE_PAIRS] != VDPR_ABSENT)
-		lose(ctx, state, VDPR_MQ_QUEUE_PAIRS, why);
+	take(state, VDPR_MQ_QUEUE_PAIRS);
 }
 
 /*
@@ -194,10 +241,12 @@ static void set_pairs(struct vdpr_ctx *ctx, struct vdpr_state *state,
  * reporting goes with it where RSS was in force (or may have been: then it is
  * not known what is left of it), and stays as it was where RSS was not.
  */
-static void end_rss(struct vdpr_state *state)
+static void end_rss(struct vdpr_ctx *ctx, struct vdpr_state *state)
 {
-	if (state->member[VDPR_RSS] == VDPR_ABSENT)
+	if (state->member[VDPR_RSS] == VDPR_ABSENT ||
+	    state->member[VDPR_RSS] == VDPR_NULL)
 		return;
+	vdpr_observe_judge(ctx, state);
 	vdpr_member_drop(state, VDPR_RSS, VDPR_NULL);
 	vdpr_state_settle_hash(state);
 }
@@ -205,8 +254,8 @@ static void end_rss(struct vdpr_state *state)
 VDPR_DECODER(pairs)
 {
 	(void)len;
-	set_pairs(ctx, state, vdpr_get_le16(data));
-	end_rss(state);
+	set_pairs(state, vdpr_get_le16(data));
+	end_rss(ctx, state);
 	return 0;
 }
 
@@ -233,20 +282,15 @@ static void set_rss(struct vdpr_rss *rss, const struct vdpr_rss_view *view)
 VDPR_DECODER(rss)
 {
 	struct vdpr_rss_view view;
-	char why[VDPR_WHY];
 
+	(void)ctx;
 	if (vdpr_rss_view(data, len, &view))
 		return -EINVAL;
 	if (vdpr_rss_reserve(&state->rss, view.table_len))
 		return -ENOMEM;
 	set_rss(&state->rss, &view);
-	state->member[VDPR_RSS] = VDPR_KNOWN;
-	if (vdpr_check_rss(state, &state->rss, why)) {
-		set_pairs(ctx, state, view.max_tx_vq);
-		lose(ctx, state, VDPR_RSS, why);
-	} else {
-		put_pairs(state, view.max_tx_vq);
-	}
+	set_pairs(state, view.max_tx_vq);
+	take(state, VDPR_RSS);
 	vdpr_state_settle_hash(state);
 	return 0;
 }
@@ -254,16 +298,13 @@ VDPR_DECODER(rss)
 VDPR_DECODER(hash)
 {
 	struct vdpr_rss_view view;
-	char why[VDPR_WHY];
 
 	if (vdpr_hash_view(data, len, &view))
 		return -EINVAL;
-	end_rss(state);
+	end_rss(ctx, state);
 	state->hash_report.hash_types = view.hash_types;
 	set_key(&state->hash_report.key, &view);
-	state->member[VDPR_HASH_REPORT] = VDPR_KNOWN;
-	if (vdpr_check_hash(state, view.hash_types, view.key_len, why))
-		lose(ctx, state, VDPR_HASH_REPORT, why);
+	take(state, VDPR_HASH_REPORT);
 	return 0;
 }
 

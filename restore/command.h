@@ -53,9 +53,16 @@ static inline bool vdpr_command_allowed(const struct vdpr_command_info *info,
 /* What a class' commands set is unknown from here on. */
 void vdpr_observe_lost(struct vdpr_state *state, uint8_t ctrl_class);
 
-/* vdpr_observe() of a command of ours, whole. */
+/* vdpr_observe() of a command of ours, whole - but that the ranges of tables and of
+ * numbers of pairs are not looked at: a guest waits for each command, and most of
+ * them are followed by others before anybody asks for the state. Who does must call
+ * vdpr_observe_judge() first. */
 int vdpr_observe_whole(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		       const struct vdpr_command *c);
+
+/* Looks at what was set since the last time: what a state cannot hold becomes
+ * unknown, and is logged. */
+void vdpr_observe_judge(struct vdpr_ctx *ctx, struct vdpr_state *state);
 
 /* A caller's command as ours: a struct that is shorter than ours lacks members,
  * which read as zero, and a NULL pointer holds no bytes. */

@@ -102,11 +102,14 @@ int vdpr_observe(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		 const struct vdpr_command *command)
 {
 	struct vdpr_command c;
+	int ret;
 
 	if (vdpr_any_null(ctx, state, command))
 		return -EINVAL;
 	c = vdpr_command_read(command);
-	return vdpr_observe_whole(ctx, state, &c);
+	ret = vdpr_observe_whole(ctx, state, &c);
+	vdpr_observe_judge(ctx, state);
+	return ret;
 }
 
 int vdpr_observe_whole(struct vdpr_ctx *ctx, struct vdpr_state *state,

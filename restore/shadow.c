@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
+#include "restore/command.h"
 #include "restore/ctx.h"
 #include "restore/sizes.h"
 
@@ -501,6 +502,8 @@ int vdpr_shadow_save(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 		return fail_empty(ctx, s);
 	if (ret)
 		return ret;
+	/* The copy, for no guest waits for that. */
+	vdpr_observe_judge(ctx, copy);
 	if (add_ring(copy, &vring))
 		ret = vdpr_fail_memory(ctx);
 	else

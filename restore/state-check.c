@@ -57,60 +57,22 @@ const char *vdpr_check_address(const uint8_t mac[6], char why[VDPR_WHY])
 			text);
 }
 
-/* What the first bytes of all addresses have in common, and what any of them has:
- * a guest's MAC_TABLE_SET waits for it, so it is eight at a time. */
-static uint8_t common_bits(const uint8_t (*addr)[6], size_t count)
-{
-	uint8_t bits = 0xff;
-
-	for (; count >= 8; count -= 8, addr += 8)
-		bits &= addr[0][0] & addr[1][0] & addr[2][0] & addr[3][0] &
-			addr[4][0] & addr[5][0] & addr[6][0] & addr[7][0];
-	for (; count; count--, addr++)
-		bits &= addr[0][0];
-	return bits;
-}
-
-static uint8_t any_bits(const uint8_t (*addr)[6], size_t count)
-{
-	uint8_t bits = 0;
-
-	for (; count >= 8; count -= 8, addr += 8)
-		bits |= addr[0][0] | addr[1][0] | addr[2][0] | addr[3][0] |
-			addr[4][0] | addr[5][0] | addr[6][0] | addr[7][0];
-	for (; count; count--, addr++)
-		bits |= addr[0][0];
-	return bits;
-}
-
-static bool all_are(const struct vdpr_mac_list *list, bool multicast)
-{
-	const uint8_t(*addr)[6] = (const uint8_t(*)[6])list->addr;
-
-	return multicast ? common_bits(addr, list->count) & 1
-			 : !(any_bits(addr, list->count) & 1);
-}
-
-static const char *name_wrong(const struct vdpr_mac_list *list, bool multicast,
-			      char why[VDPR_WHY])
-{
-	char text[VDPR_MAC_TEXT];
-	size_t i = 0;
-
-	while ((list->addr[i][0] & 1) == multicast)
-		i++;
-	vdpr_mac_format(list->addr[i], text);
-	return vdpr_why(why,
-			"[%zu]: %s is a %s address (bit 0 of byte 0 is %s)", i,
-			text, multicast ? "unicast" : "multicast",
-			multicast ? "clear" : "set");
-}
-
 const char *vdpr_check_mac_list(const struct vdpr_mac_list *list,
 				bool multicast, char why[VDPR_WHY])
 {
-	return all_are(list, multicast) ? NULL
-					: name_wrong(list, multicast, why);
+	char text[VDPR_MAC_TEXT];
+
+	for (size_t i = 0; i < list->count; i++) {
+		if ((list->addr[i][0] & 1) == multicast)
+			continue;
+		vdpr_mac_format(list->addr[i], text);
+		return vdpr_why(
+			why,
+			"[%zu]: %s is a %s address (bit 0 of byte 0 is %s)", i,
+			text, multicast ? "unicast" : "multicast",
+			multicast ? "clear" : "set");
+	}
+	return NULL;
 }
 
 /* ----------------------------------------------------------- pairs and RSS */
@@ -177,40 +139,6 @@ static const char *check_table_len(const struct vdpr_state *state, uint32_t len,
 	return NULL;
 }
 
-/* Eight entries at once. */
-typedef uint64_t eight __attribute__((vector_size(16)));
-
-static inline eight load_eight(const uint16_t *entry)
-{
-	eight e;
-
-	memcpy(&e, entry, sizeof(e));
-	return e;
-}
-
-/*
- * Certainly true where all bits of all entries together are below @max, which is
- * the usual table and is seen 32 entries at a time: a guest's RSS_CONFIG waits for
- * it.
- */
-static bool table_below(const struct vdpr_rss *rss, uint32_t max)
-{
-	const uint16_t *entry = rss->table;
-	uint32_t left = rss->table_len;
-	eight all = { 0, 0 };
-	uint64_t bits;
-
-	for (; left >= 32; left -= 32, entry += 32)
-		all |= load_eight(entry) | load_eight(entry + 8) |
-		       load_eight(entry + 16) | load_eight(entry + 24);
-	bits = all[0] | all[1];
-	bits |= bits >> 32;
-	bits |= bits >> 16;
-	for (; left; left--)
-		bits |= *entry++;
-	return (uint16_t)bits < max;
-}
-
 const char *vdpr_check_rss(const struct vdpr_state *state,
 			   const struct vdpr_rss *rss, char why[VDPR_WHY])
 {
@@ -226,8 +154,6 @@ const char *vdpr_check_rss(const struct vdpr_state *state,
 	if (!rss->max_tx_vq || rss->max_tx_vq > max)
 		return vdpr_why(why, "max_tx_vq: %u is not in 1..%u (%s)",
 				rss->max_tx_vq, max, pairs_limit_name(state));
-	if (table_below(rss, max))
-		return NULL;
 	for (uint32_t i = 0; i < rss->table_len; i++) {
 		if (rss->table[i] >= max)
 			return vdpr_why(

@@ -110,6 +110,7 @@ static void copy_plain(struct vdpr_state *to, const struct vdpr_state *from)
 	to->has_backend_features = from->has_backend_features;
 	to->backend_features = from->backend_features;
 	to->config = from->config;
+	to->unjudged = from->unjudged;
 	to->announce = from->announce;
 	to->announce_pending = from->announce_pending;
 	memcpy(to->unknown_class, from->unknown_class,

@@ -163,6 +163,9 @@ struct vdpr_state {
 	struct vdpr_net_config config;
 
 	enum vdpr_presence member[VDPR_MEMBER_COUNT];
+	/* Members, BIT(m) each, that a command set and nobody has judged yet: see
+	 * vdpr_observe_judge(). */
+	uint32_t unjudged;
 	uint8_t mac[6];
 	struct vdpr_mac_list unicast, multicast;
 	bool unicast_overflow, multicast_overflow;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "restore/command.h"
 #include "tests/observer.h"
 
 /* ----------------------------------------------------- refused, short, long */
@@ -289,6 +290,77 @@ static void command_that_was_not_negotiated_is_left_out(void **state)
 	is(w, VDPR_RSS, VDPR_UNKNOWN);
 }
 
+/* ------------------------------------------------------------ judged later */
+
+/* Commands whose values are looked at when the state is asked for: sound ones, ones
+ * that a state cannot hold, one that the device refuses, one that is too short. */
+static const struct {
+	uint8_t ctrl_class, command, ack;
+	const char *hex;
+} judged[] = {
+	{ 4, 0, 0, "0200" },
+	{ 4, 0, 0, "0900" }, /* of 4 pairs */
+	{ 4, 1, 0, RSS_4 },
+	{ 4, 1, 0, "010000000000000004000100011f" }, /* a queue of 4 */
+	{ 4, 1, 0, "010000000000000000000900011f" }, /* 9 pairs */
+	{ 4, 2, 0, HASH },
+	{ 4, 2, 0, "00010000000000000000000001aa" }, /* a type too many */
+	{ 4, 1, 1, RSS_4 },
+	{ 4, 0, 0, "02" },
+	{ 1, 0, 0, "0100000002000000000101000000333300000001" },
+	{ 1, 0, 0, "0100000003000000000101000000333300000001" },
+};
+
+static void apply(struct world *w, struct vdpr_state *state, size_t i,
+		  bool at_once)
+{
+	uint8_t data[32];
+	struct vdpr_command c = VDPR_INIT(struct vdpr_command);
+
+	c.ctrl_class = judged[i].ctrl_class;
+	c.command = judged[i].command;
+	c.ack = judged[i].ack;
+	c.data = data;
+	c.data_len = strlen(judged[i].hex) / 2;
+	assert_int_equal(vdpr_hex_decode(judged[i].hex, 2 * c.data_len, data),
+			 0);
+	if (at_once ? vdpr_observe(w->ctx, state, &c)
+		    : vdpr_observe_whole(w->ctx, state, &c))
+		vdpr_observe_lost(state, c.ctrl_class);
+}
+
+/* Every row of four of them. */
+static void late_judgement_is_that_of_each_command(void **data)
+{
+	struct world *w = *data;
+	struct vdpr_state *late;
+	size_t rows = 1;
+	unsigned int m;
+
+	assert_int_equal(vdpr_state_new(w->ctx, &late), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		rows *= ARRAY_SIZE(judged);
+	for (size_t row = 0; row < rows; row++) {
+		size_t rest = row;
+
+		start(w);
+		assert_int_equal(vdpr_state_start(w->ctx, late, &all, &all,
+						  &w->state->config, 0),
+				 0);
+		for (unsigned int i = 0; i < 4; i++) {
+			apply(w, w->state, rest % ARRAY_SIZE(judged), true);
+			apply(w, late, rest % ARRAY_SIZE(judged), false);
+			rest /= ARRAY_SIZE(judged);
+		}
+		vdpr_observe_judge(w->ctx, late);
+		if (!vdpr_test_control_equal(w->state, late, &m))
+			fail_msg("row %zu: %s", row, vdpr_member_info[m].name);
+		assert_memory_equal(w->state->member, late->member,
+				    sizeof(late->member));
+	}
+	vdpr_state_free(late);
+}
+
 static void nothing_is_observed_without_negotiated_features(void **state)
 {
 	struct world *w = *state;
@@ -315,6 +387,7 @@ int main(void)
 		T(unknown_command_of_a_known_class_loses_its_sections),
 		T(command_that_was_not_negotiated_is_left_out),
 		T(nothing_is_observed_without_negotiated_features),
+		T(late_judgement_is_that_of_each_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
