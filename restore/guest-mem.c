@@ -176,14 +176,17 @@ int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
 			     const struct vdpr_guest_piece *piece, void *to,
 			     size_t len)
 {
+	/* Offsets behind which all of it would still be in the preferred region:
+	 * so the place of a piece is one comparison. */
+	uint64_t room = len < mem->quick_len ? mem->quick_len - len : 0;
 	uint8_t *at = to;
 
 	for (; len; piece++) {
 		size_t n = piece->len < len ? piece->len : len;
-		const uint8_t *quick = vdpr_guest_quick(mem, piece->gpa, n);
+		uint64_t offset = piece->gpa - mem->quick_gpa;
 
-		if (quick)
-			vdpr_guest_load(at, quick, n);
+		if (offset < room)
+			vdpr_guest_load(at, mem->quick + offset, n);
 		else if (vdpr_guest_read(mem, piece->gpa, at, n))
 			return -EFAULT;
 		at += n;

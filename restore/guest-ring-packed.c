@@ -66,9 +66,8 @@ static uint8_t *desc_at(struct vdpr_guest_ring *ring, uint16_t position)
 
 static bool is_available(uint16_t flags, uint16_t position)
 {
-	bool wrap = position & WRAP;
-
-	return !!(flags & F_AVAIL) == wrap && !!(flags & F_USED) != wrap;
+	return (flags & (F_AVAIL | F_USED)) ==
+	       (position & WRAP ? F_AVAIL : F_USED);
 }
 
 static int packed_peek(struct vdpr_guest_ring *ring)
@@ -83,31 +82,45 @@ static int packed_peek(struct vdpr_guest_ring *ring)
 	return 1;
 }
 
-static int packed_walk(struct vdpr_guest_ring *ring,
-		       struct vdpr_guest_chain *chain)
+/* From the first descriptor on, which was loaded: each with its flags, whatever
+ * peek() saw. They say which of the two kinds it is, and both kinds are checked. */
+static _apart_ int walk_ring(struct vdpr_guest_ring *ring,
+			     struct vdpr_guest_chain *chain,
+			     struct vdpr_guest_desc desc)
 {
 	unsigned int room = (unsigned int)ring->num - ring->outstanding;
 	uint16_t at = ring->avail;
-	struct vdpr_guest_desc desc;
-	uint16_t flags;
 
-	for (chain->entries = 1; chain->entries <= room; chain->entries++) {
+	for (;;) {
+		uint16_t flags = desc.word[1];
 		int ret;
 
-		/* With its flags, whatever peek() saw: they say which of the
-		 * two kinds it is, and both kinds are checked. */
-		vdpr_guest_desc_load(desc_at(ring, at), &desc);
-		flags = desc.word[1];
 		/* The last descriptor of a list has the id (2.8.6). */
 		chain->id = desc.word[0];
 		if (flags & VRING_DESC_F_INDIRECT)
-			return vdpr_guest_chain_row(ring, chain, &desc, flags);
+			return vdpr_guest_chain_row(ring, chain, desc);
 		ret = vdpr_guest_chain_add(ring, chain, &desc, flags);
 		if (ret || !(flags & VRING_DESC_F_NEXT))
 			return ret;
+		if (chain->entries == room)
+			return vdpr_guest_ring_wrong(
+				ring, "a chain is longer than its ring");
+		chain->entries++;
 		at = advance(ring, at, 1);
+		vdpr_guest_desc_load(desc_at(ring, at), &desc);
 	}
-	return vdpr_guest_ring_wrong(ring, "a chain is longer than its ring");
+}
+
+static int packed_walk(struct vdpr_guest_ring *ring,
+		       struct vdpr_guest_chain *chain)
+{
+	struct vdpr_guest_desc desc;
+
+	vdpr_guest_desc_load(desc_at(ring, ring->avail), &desc);
+	if (!(desc.word[1] & VRING_DESC_F_INDIRECT))
+		return walk_ring(ring, chain, desc);
+	chain->id = desc.word[0];
+	return vdpr_guest_chain_row(ring, chain, desc);
 }
 
 static void packed_take(struct vdpr_guest_ring *ring,

@@ -53,31 +53,52 @@ static int split_peek(struct vdpr_guest_ring *ring)
 	return waiting ? 1 : 0;
 }
 
+static int load_desc(struct vdpr_guest_ring *ring, uint16_t at,
+		     struct vdpr_guest_desc *out)
+{
+	if (at >= ring->num) {
+		(void)vdpr_guest_ring_wrong(
+			ring, "a descriptor's index is out of range");
+		return -EPROTO;
+	}
+	vdpr_guest_desc_load(ring->desc + (size_t)at * VDPR_GUEST_DESC_SIZE,
+			     out);
+	return 0;
+}
+
+/* From the first descriptor on, which was loaded. Ends: each round adds a piece,
+ * and a chain has not more than num. */
+static _apart_ int walk_ring(struct vdpr_guest_ring *ring,
+			     struct vdpr_guest_chain *chain,
+			     struct vdpr_guest_desc desc)
+{
+	for (;;) {
+		uint16_t flags = desc.word[0];
+		int ret;
+
+		if (flags & VRING_DESC_F_INDIRECT)
+			return vdpr_guest_chain_list(ring, chain, desc);
+		ret = vdpr_guest_chain_add(ring, chain, &desc, flags);
+		if (ret || !(flags & VRING_DESC_F_NEXT))
+			return ret;
+		if (load_desc(ring, desc.word[1], &desc))
+			return -EPROTO;
+	}
+}
+
 static int split_walk(struct vdpr_guest_ring *ring,
 		      struct vdpr_guest_chain *chain)
 {
 	unsigned int slot = ring->avail & (ring->num - 1u);
 	uint16_t at = vdpr_load_le16(ring->driver + AVAIL_RING + 2u * slot);
 	struct vdpr_guest_desc desc;
-	uint16_t flags;
-	int ret;
 
 	chain->id = at;
-	/* Ends: each round adds a piece, and a chain has not more than num. */
-	for (;;) {
-		if (at >= ring->num)
-			return vdpr_guest_ring_wrong(
-				ring, "a descriptor's index is out of range");
-		vdpr_guest_desc_load(
-			ring->desc + (size_t)at * VDPR_GUEST_DESC_SIZE, &desc);
-		flags = desc.word[0];
-		if (flags & VRING_DESC_F_INDIRECT)
-			return vdpr_guest_chain_list(ring, chain, &desc, flags);
-		ret = vdpr_guest_chain_add(ring, chain, &desc, flags);
-		if (ret || !(flags & VRING_DESC_F_NEXT))
-			return ret;
-		at = desc.word[1];
-	}
+	if (load_desc(ring, at, &desc))
+		return -EPROTO;
+	return desc.word[0] & VRING_DESC_F_INDIRECT
+		       ? vdpr_guest_chain_list(ring, chain, desc)
+		       : walk_ring(ring, chain, desc);
 }
 
 static void split_take(struct vdpr_guest_ring *ring,

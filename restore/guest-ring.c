@@ -92,13 +92,12 @@ void vdpr_guest_ring_free(struct vdpr_guest_ring *ring)
 /* ------------------------------------------------------------------- chains */
 
 int vdpr_guest_chain_wrong(struct vdpr_guest_ring *ring,
-			   const struct vdpr_guest_chain *chain,
-			   const struct vdpr_guest_desc *desc)
+			   const struct vdpr_guest_chain *chain, uint32_t len)
 {
 	if ((unsigned int)chain->n_out + chain->n_in == ring->num)
 		return vdpr_guest_ring_wrong(ring,
 					     "a chain is longer than its ring");
-	if (!desc->len)
+	if (!len)
 		return vdpr_guest_ring_wrong(ring, "a descriptor has no bytes");
 	return vdpr_guest_ring_wrong(
 		ring, "a readable descriptor comes behind a writable one");
@@ -108,7 +107,7 @@ int vdpr_guest_chain_wrong(struct vdpr_guest_ring *ring,
 struct table {
 	uint64_t gpa;
 	const uint8_t *quick; /* all of it, where it does and is */
-	uint32_t count;	      /* entries */
+	uint32_t size;	      /* bytes: a multiple of an entry's */
 };
 
 static int load_far(struct vdpr_guest_ring *ring, const struct table *table,
@@ -123,27 +122,9 @@ static int load_far(struct vdpr_guest_ring *ring, const struct table *table,
 	return 0;
 }
 
-/* @flags: which word of an entry they are. */
-static inline int add_entry(struct vdpr_guest_ring *ring,
-			    struct vdpr_guest_chain *chain,
-			    const struct table *table, uint32_t at,
-			    unsigned int flags, struct vdpr_guest_desc *entry)
-{
-	size_t offset = (size_t)at * VDPR_GUEST_DESC_SIZE;
-
-	if (table->quick)
-		vdpr_guest_desc_load(table->quick + offset, entry);
-	else if (load_far(ring, table, offset, entry))
-		return -EPROTO;
-	if (entry->word[flags] & VRING_DESC_F_INDIRECT)
-		return vdpr_guest_ring_wrong(
-			ring, "an indirect table leads to another");
-	return vdpr_guest_chain_add(ring, chain, entry, entry->word[flags]);
-}
-
 /* Return: 0, -EPROTO. */
 static inline int find_table(struct vdpr_guest_ring *ring,
-			     const struct vdpr_guest_desc *desc, uint16_t flags,
+			     struct vdpr_guest_desc desc, uint16_t flags,
 			     struct table *out)
 {
 	if (!ring->indirect)
@@ -152,58 +133,151 @@ static inline int find_table(struct vdpr_guest_ring *ring,
 	if (flags & VRING_DESC_F_NEXT)
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect descriptor is followed by another");
-	if (!desc->len || desc->len % VDPR_GUEST_DESC_SIZE)
+	if (!desc.len || desc.len % VDPR_GUEST_DESC_SIZE)
 		return vdpr_guest_ring_wrong(
 			ring, "an indirect table has a wrong length");
-	out->gpa = desc->addr;
-	out->count = desc->len / VDPR_GUEST_DESC_SIZE;
-	out->quick = vdpr_guest_quick(ring->mem, desc->addr, desc->len);
+	out->gpa = desc.addr;
+	out->size = desc.len;
+	out->quick = vdpr_guest_quick(ring->mem, desc.addr, desc.len);
 	if ((uintptr_t)out->quick % 8)
 		out->quick = NULL;
 	return 0;
 }
 
-/* virtio 1.3, 2.7.5.3. Ends: each round adds a piece, and a chain has not more
- * than num. */
-int vdpr_guest_chain_list(struct vdpr_guest_ring *ring,
-			  struct vdpr_guest_chain *chain,
-			  const struct vdpr_guest_desc *desc, uint16_t flags)
+/* What a chain has so far: while a table is walked, in registers. */
+struct walk {
+	struct vdpr_guest_piece *piece; /* the next one's */
+	uint64_t len;			/* of the pieces of this direction */
+	unsigned int write;		/* VRING_DESC_F_WRITE, or 0 */
+};
+
+static inline void walk_begin(const struct vdpr_guest_ring *ring,
+			      const struct vdpr_guest_chain *chain,
+			      struct walk *walk)
 {
-	struct vdpr_guest_desc entry;
-	struct table table;
-	uint32_t at = 0;
+	walk->piece = ring->piece + chain->n_out + chain->n_in;
+	walk->write = chain->n_in ? VRING_DESC_F_WRITE : 0;
+	walk->len = chain->n_in ? chain->in_len : chain->out_len;
+}
 
-	if (find_table(ring, desc, flags, &table))
-		return -EPROTO;
-	for (;;) {
-		int ret = add_entry(ring, chain, &table, at, 0, &entry);
+static inline void walk_end(const struct vdpr_guest_ring *ring,
+			    struct vdpr_guest_chain *chain,
+			    const struct walk *walk)
+{
+	unsigned int n = (unsigned int)(walk->piece - ring->piece);
 
-		if (ret || !(entry.word[0] & VRING_DESC_F_NEXT))
-			return ret;
-		at = entry.word[1];
-		if (at >= table.count)
-			return vdpr_guest_ring_wrong(
-				ring, "an indirect table leads out of itself");
+	if (walk->write) {
+		chain->n_in = (uint16_t)(n - chain->n_out);
+		chain->in_len = walk->len;
+	} else {
+		chain->n_out = (uint16_t)n;
+		chain->out_len = walk->len;
 	}
 }
 
-/* 2.8.7. */
+static _cold_ int walk_wrong(struct vdpr_guest_ring *ring,
+			     struct vdpr_guest_chain *chain, struct walk walk,
+			     uint32_t len, unsigned int flags)
+{
+	if (flags & VRING_DESC_F_INDIRECT)
+		return vdpr_guest_ring_wrong(
+			ring, "an indirect table leads to another");
+	walk_end(ring, chain, &walk);
+	return vdpr_guest_chain_wrong(ring, chain, len);
+}
+
+/*
+ * Adds a table's entries: a list of them (split: virtio 1.3, 2.7.5.3) or a row
+ * (packed: 2.8.7). Ends: each round adds a piece, and a chain has not more than
+ * num. Linux sends every command in a table, and waits for its answer: so there
+ * is one of each kind for a table that can be looked at where it is, without a
+ * call, and what is looked at stays in registers, which an address of it would
+ * forbid.
+ */
+static _inline_ int add_table(struct vdpr_guest_ring *ring,
+			      struct vdpr_guest_chain *chain,
+			      const struct table *table, bool list, bool quick)
+{
+	const struct vdpr_guest_piece *end = ring->piece + ring->num;
+	const uint8_t *base = table->quick;
+	uint32_t size = table->size;
+	uint32_t at = 0;
+	struct walk walk;
+
+	walk_begin(ring, chain, &walk);
+	for (;;) {
+		struct vdpr_guest_desc entry;
+		unsigned int flags;
+
+		if (quick)
+			vdpr_guest_desc_load(base + at, &entry);
+		else if (load_far(ring, table, at, &entry))
+			return -EPROTO;
+		flags = entry.word[list ? 0 : 1];
+		if ((flags & (VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE)) !=
+		    walk.write) {
+			if (walk.write || flags & VRING_DESC_F_INDIRECT)
+				return walk_wrong(ring, chain, walk, entry.len,
+						  flags);
+			walk_end(ring, chain, &walk);
+			walk.write = VRING_DESC_F_WRITE;
+			walk.len = 0;
+		}
+		if (!entry.len || walk.piece == end)
+			return walk_wrong(ring, chain, walk, entry.len, flags);
+		walk.piece->gpa = entry.addr;
+		walk.piece->len = entry.len;
+		walk.piece++;
+		walk.len += entry.len;
+		at += VDPR_GUEST_DESC_SIZE;
+		if (list ? !(flags & VRING_DESC_F_NEXT) : at == size)
+			break;
+		if (list)
+			at = (uint32_t)entry.word[1] * VDPR_GUEST_DESC_SIZE;
+		if (list && at >= size)
+			return vdpr_guest_ring_wrong(
+				ring, "an indirect table leads out of itself");
+	}
+	walk_end(ring, chain, &walk);
+	return 0;
+}
+
+static _apart_ int add_far_list(struct vdpr_guest_ring *ring,
+				struct vdpr_guest_chain *chain,
+				const struct table *table)
+{
+	return add_table(ring, chain, table, true, false);
+}
+
+static _apart_ int add_far_row(struct vdpr_guest_ring *ring,
+			       struct vdpr_guest_chain *chain,
+			       const struct table *table)
+{
+	return add_table(ring, chain, table, false, false);
+}
+
+int vdpr_guest_chain_list(struct vdpr_guest_ring *ring,
+			  struct vdpr_guest_chain *chain,
+			  struct vdpr_guest_desc desc)
+{
+	struct table table;
+
+	if (find_table(ring, desc, desc.word[0], &table))
+		return -EPROTO;
+	return table.quick ? add_table(ring, chain, &table, true, true)
+			   : add_far_list(ring, chain, &table);
+}
+
 int vdpr_guest_chain_row(struct vdpr_guest_ring *ring,
 			 struct vdpr_guest_chain *chain,
-			 const struct vdpr_guest_desc *desc, uint16_t flags)
+			 struct vdpr_guest_desc desc)
 {
-	struct vdpr_guest_desc entry;
 	struct table table;
-	int ret;
 
-	if (find_table(ring, desc, flags, &table))
+	if (find_table(ring, desc, desc.word[1], &table))
 		return -EPROTO;
-	for (uint32_t at = 0; at < table.count; at++) {
-		ret = add_entry(ring, chain, &table, at, 1, &entry);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	return table.quick ? add_table(ring, chain, &table, false, true)
+			   : add_far_row(ring, chain, &table);
 }
 
 /* --------------------------------------------------------------- operations */

@@ -174,10 +174,10 @@ static inline void vdpr_guest_desc_load(const uint8_t *at,
 int vdpr_guest_ring_wrong(struct vdpr_guest_ring *ring,
 			  const char *what) _cold_;
 
-/* The same, of a piece that may not stand where it does. */
+/* The same, of a piece of @len bytes that may not stand where it does. */
 int vdpr_guest_chain_wrong(struct vdpr_guest_ring *ring,
 			   const struct vdpr_guest_chain *chain,
-			   const struct vdpr_guest_desc *desc) _cold_;
+			   uint32_t len) _cold_;
 
 /* Adds one piece. What the device reads comes first (virtio 1.3, 2.7.4.2).
  * Return: 0, -EPROTO. */
@@ -190,7 +190,7 @@ static inline int vdpr_guest_chain_add(struct vdpr_guest_ring *ring,
 	bool write = flags & VRING_DESC_F_WRITE;
 
 	if (n == ring->num || !desc->len || (!write && chain->n_in))
-		return vdpr_guest_chain_wrong(ring, chain, desc);
+		return vdpr_guest_chain_wrong(ring, chain, desc->len);
 	ring->piece[n] = (struct vdpr_guest_piece){ desc->addr, desc->len };
 	if (write) {
 		chain->n_in++;
@@ -206,9 +206,9 @@ static inline int vdpr_guest_chain_add(struct vdpr_guest_ring *ring,
  * (split) or a row of them (packed). Return: 0, -EPROTO. */
 int vdpr_guest_chain_list(struct vdpr_guest_ring *ring,
 			  struct vdpr_guest_chain *chain,
-			  const struct vdpr_guest_desc *desc, uint16_t flags);
+			  struct vdpr_guest_desc desc);
 int vdpr_guest_chain_row(struct vdpr_guest_ring *ring,
 			 struct vdpr_guest_chain *chain,
-			 const struct vdpr_guest_desc *desc, uint16_t flags);
+			 struct vdpr_guest_desc desc);
 
 #endif

@@ -21,6 +21,10 @@
 
 /* Of functions that only failures call: the way there is kept out of the way. */
 #define _cold_ __attribute__((cold))
+/* Of one that is written once for its callers' constants; and of one of them that
+ * shall not cost the others registers. */
+#define _inline_ inline __attribute__((always_inline))
+#define _apart_ __attribute__((noinline))
 
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 #define _cleanup_free_ _cleanup_(vdpr_freep)

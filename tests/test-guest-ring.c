@@ -244,7 +244,8 @@ static void test_pieces(void **data)
 
 static void test_preferred_region(void **data)
 {
-	uint8_t bytes[16];
+	const struct vdpr_guest_piece over[] = { { 0x1004, 1 }, { 0x1006, 3 } };
+	uint8_t bytes[16], got[4];
 	struct vdpr_guest_region regions[2] = {
 		{ .size = sizeof(regions[0]), .gpa = 0, .len = 8 },
 		{ .size = sizeof(regions[0]), .gpa = 0x1000, .len = 8 },
@@ -260,6 +261,8 @@ static void test_preferred_region(void **data)
 	assert_ptr_equal(vdpr_guest_quick(&mem, 0x1000, 8), bytes + 8);
 	assert_null(vdpr_guest_quick(&mem, 0x1000, 9));
 	assert_null(vdpr_guest_quick(&mem, 0, 1));
+	/* The last byte is not in it. */
+	assert_int_equal(vdpr_guest_gather(&mem, over, got, 4), -EFAULT);
 	vdpr_guest_mem_free(&mem);
 }
 
@@ -442,6 +445,21 @@ static const struct breach {
 	  BOTH,
 	  { { OUT, 9, NEXT, 1 }, { IN, UINT32_MAX, WRITE, 0 } },
 	  .fault = "not in guest memory" },
+	{ "writable first in a table",
+	  BOTH,
+	  { { LIST, 32, TABLE, 0 } },
+	  .list = { { IN, 1, NEXT | WRITE, 1 }, { OUT, 9, 0, 0 } },
+	  .fault = "behind a writable" },
+	{ "writable before a table",
+	  BOTH,
+	  { { IN, 1, NEXT | WRITE, 1 }, { LIST, 32, TABLE, 0 } },
+	  .list = { { OUT, 9, NEXT, 1 }, { IN, 1, WRITE, 0 } },
+	  .fault = "behind a writable" },
+	{ "no bytes in a table",
+	  BOTH,
+	  { { LIST, 32, TABLE, 0 } },
+	  .list = { { OUT, 0, NEXT, 1 }, { IN, 1, WRITE, 0 } },
+	  .fault = "no bytes" },
 	{ "table in a table",
 	  BOTH,
 	  { { LIST, 32, TABLE, 0 } },
@@ -528,7 +546,8 @@ static void put_ring(struct guest *g, const struct breach *b, bool packed)
 	vdpr_put_le16(driver + 2, b->idx ? b->idx : 1);
 }
 
-static void try_breach(const struct breach *b, bool packed)
+/* @preferred: guest memory is looked at where it is, without a call. */
+static void try_breach(const struct breach *b, bool packed, bool preferred)
 {
 	const struct vdpr_ring_format format = {
 		.ops = packed ? &vdpr_ring_packed : &vdpr_ring_split,
@@ -539,6 +558,8 @@ static void try_breach(const struct breach *b, bool packed)
 	int ret;
 
 	setup(&w, &format, 16);
+	if (preferred)
+		vdpr_guest_mem_prefer(&w.mem, GUEST_GPA);
 	put_ring(&w.guest, b, packed);
 	ret = vdpr_guest_ring_next(&w.ring, &chain);
 	if (!b->fault) {
@@ -558,11 +579,13 @@ static void try_breach(const struct breach *b, bool packed)
 static void test_breaches(void **data)
 {
 	(void)data;
-	for (size_t i = 0; i < ARRAY_SIZE(breaches); i++) {
-		if (breaches[i].formats & SPLIT)
-			try_breach(&breaches[i], false);
-		if (breaches[i].formats & PACKED)
-			try_breach(&breaches[i], true);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(breaches); i++) {
+		const struct breach *b = &breaches[i / 2];
+
+		if (b->formats & SPLIT)
+			try_breach(b, false, i & 1);
+		if (b->formats & PACKED)
+			try_breach(b, true, i & 1);
 	}
 }
 
