@@ -218,10 +218,9 @@ static bool packed_has_used(struct vdpr_ring *ring)
 {
 	const uint8_t *d = desc(ring, ring->used_idx);
 	uint16_t flags = vdpr_load_le16(d + DESC_FLAGS);
-	bool avail = flags & F_AVAIL;
-	bool used = flags & F_USED;
 
-	return avail == used && used == ring->used_wrap;
+	return (flags & (F_AVAIL | F_USED)) ==
+	       (ring->used_wrap ? F_AVAIL | F_USED : 0);
 }
 
 static void packed_skip_used(struct vdpr_ring *ring)
