@@ -205,12 +205,19 @@ $(two_halves): $(two_halves).o $(static_lib)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(cjson_libs)
 
+# Bad clients for the control socket of a VMM in the lab.
+siege := $(B)/tests/lab/siege
+$(siege): $(siege).o $(B)/tests/bad-clients.o
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 # Named nowhere else, they would be removed as intermediate, and made again by the
 # next make, which knows them from their .d files.
 .SECONDARY: $(test_lib_obj) $(addsuffix .o,$(test_bin) $(test_prog))
 
 .PHONY: tests
-tests: $(test_bin) $(test_prog) $(traffic) $(shadow) $(vdpa_ask) $(doorbell) $(two_halves)
+tests: $(test_bin) $(test_prog) $(traffic) $(shadow) $(siege) $(vdpa_ask) $(doorbell) \
+	$(two_halves)
 
 # Rewritten whenever the folders differ from those of the last time.
 .PHONY: FORCE
@@ -451,4 +458,4 @@ help:
 clean:
 	rm -rf build
 
--include $(example_obj:.o=.d) $(test_prog:=.d) $(shadow).d $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)
+-include $(example_obj:.o=.d) $(test_prog:=.d) $(shadow).d $(siege).d $(vdpa_ask).d $(doorbell).d $(two_halves).d $(traffic_obj:.o=.d) $(lib_obj:.o=.d) $(nl_obj:.o=.d) $(cmd_obj:.o=.d) $(test_obj:.o=.d) $(test_lib_obj:.o=.d)

@@ -13,6 +13,7 @@ import random
 import struct
 import subprocess
 import sys
+import time
 
 import lab
 import traffic
@@ -24,6 +25,7 @@ SIM_NEGOTIATED = 0x300820020  # what Linux 6.1's has, too
 FRAMES = 3000  # received at least between two looks
 SOCKET = "/tmp/shadow.sock"
 SAVES = 5  # through the socket, a command before each
+BESIEGED = 20  # commands while bad clients hang on it
 HASH_TYPES = {"ipv4": 1, "tcpv4": 2, "udpv4": 4}
 
 
@@ -194,6 +196,34 @@ class Test:
         code, _, err = self.tool("load", "/tmp/saved.json", "control:" + SOCKET)
         self.check(code == 4, "socket: a guest that runs is not loaded over", (code, err))
 
+    def descriptors(self):
+        return int(self.vm.run("ls /proc/$(pidof shadow)/fd | wc -l", check=True).out)
+
+    def siege(self):
+        """A hundred bad clients, and others than its user, hang on the socket: nobody else notices."""
+        before = self.descriptors()
+        bad = self.vm.spawn(["siege", SOCKET])
+        bad.expect("besieged")
+        acks = [self.shadow.guest(2, 0, struct.pack("<H", 300 + number)) for number in range(BESIEGED)]
+        self.check(set(acks) == {"00"}, "besieged: the guest's commands are relayed, %d of them" % BESIEGED, acks)
+        self.no_strays("besieged")
+        code, out, err = self.tool("save", "--control", SOCKET)
+        wrong = differences(json.loads(out), self.vm.outside.device_state("vp0")) if code == 0 else (code, err)
+        self.check(not wrong, "besieged: the tool saves what the card holds", wrong)
+        during = self.descriptors()
+        bad.write(b"", close=True)
+        code = bad.wait(20)
+        told = json.loads(bytes(bad.out).split(b"\n")[1])
+        self.check(code == 0 and told["out"] > 50 and told["others"] > 0 and told["heard"] == 0,
+                   "besieged: bad clients are thrown out, other users hear nothing", (code, told))
+        after = self.descriptors()
+        until = time.monotonic() + 10  # the last are thrown out when their time is over
+        while after != before and time.monotonic() < until:
+            self.shadow.ask("report")
+            after = self.descriptors()
+        self.check(during <= before + 16 and after == before, "besieged: nothing is leaked", (before, during, after))
+        print("# %s, descriptors %d, %d, %d" % (told, before, during, after), flush=True)
+
     def announce(self):
         self.check(self.shadow.guest(3, 0) == "01", "an ANNOUNCE_ACK out of the blue is the card's to refuse")
         self.shadow.ask("announce")
@@ -248,6 +278,7 @@ class Test:
         self.recorded("with traffic")
         self.no_strays("after the guest's commands")
         self.socket()
+        self.siege()
         self.announce()
         self.reload("driver reload")
         self.quiesce()
@@ -285,7 +316,7 @@ def main():
     r = random.Random(traffic.SEED)
     flows = [traffic.flow(r) for _ in range(traffic.FLOWS)]
     tap = traffic.Tap()
-    programs = [os.path.join(traffic.BUILD, name) for name in ("tests/lab/shadow", "vdpa-restore")]
+    programs = [os.path.join(traffic.BUILD, name) for name in ("tests/lab/shadow", "tests/lab/siege", "vdpa-restore")]
     for program in programs:
         if not os.path.exists(program):
             raise lab.LabError("%s is not there: make all tests builds it" % program)
