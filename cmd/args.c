@@ -294,18 +294,20 @@ static int check_choices(struct cli *cli, const struct args *args)
 static int check_words(struct cli *cli, const struct args *args)
 {
 	const struct command *c = cli->command;
+	bool extra = c && args->n_words > c->max_words;
 	_cleanup_free_ char *cure = NULL;
 
 	if (!c || args_has(args, "--help") || args_has(args, "--version"))
 		return 0;
-	if (args->n_words >= c->min_words && args->n_words <= c->max_words)
+	if (args->n_words >= c->min_words && !extra)
 		return 0;
-	if (asprintf(&cure, "usage: vdpa-restore %s %s", c->name, c->synopsis) <
-	    0) {
+	if (asprintf(&cure, "%s%susage: vdpa-restore %s %s",
+		     extra && c->stray ? c->stray : "",
+		     extra && c->stray ? "; " : "", c->name, c->synopsis) < 0) {
 		cure = NULL;
 		return fail_memory(cli);
 	}
-	if (args->n_words < c->min_words)
+	if (!extra)
 		return fail(cli, VDPR_CAUSE_USAGE, cure,
 			    "%s: an argument is missing", c->name);
 	return fail(cli, VDPR_CAUSE_USAGE, cure,

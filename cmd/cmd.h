@@ -72,6 +72,7 @@ struct command {
 	const char *synopsis; /* arguments and options, after the name */
 	const char *summary;
 	unsigned int min_words, max_words; /* arguments without options */
+	const char *stray; /* what to do about one too many, or NULL */
 	const struct option_info
 		*options; /* its own; the global ones come on top */
 	/* Return: the exit code. Arguments are counted, options are known. */

@@ -124,6 +124,8 @@ const struct command cmd_save = {
 	.name = "save",
 	.synopsis = "SOURCE... [-o FILE] [--prefer SOURCE]",
 	.summary = "Writes a state file from what sources know",
+	.stray = "sources are options: --control SOCKET, --vdpa NAME, "
+		 "--device DEV, ...",
 	.options = save_options,
 	.run = save_run,
 };

@@ -49,6 +49,7 @@ fails 2 '--hold: unknown option' option_of_another_command \
 	show --hold "$example"
 fails 2 'an argument is missing' missing_argument load "$example"
 fails 2 'one argument too many' extra_argument show "$example" "$example"
+fails 2 'sources are options: --control' source_as_a_word save control:/tmp/socket
 fails 2 '' help_of_an_unknown_command help frobnicate
 fails 2 'no source' save_needs_a_source save
 fails 2 'can be only one' stdin_is_only_one_side diff - -
