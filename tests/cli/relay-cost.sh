@@ -26,9 +26,8 @@ cost() {
 		skip "$name" 'no valgrind, or a sanitizer has changed the code'
 		return
 	fi
-	few=$(own 100 "$1" "$2") && many=$(own 1100 "$1" "$2") &&
-		each=$(((many - few) / 1000)) && [ "$each" -gt 500 ] &&
-		[ "$each" -le "$limit" ]
+	all=$(own 1000 "$1" "$2") && each=$((all / 1000)) &&
+		[ "$each" -gt 500 ] && [ "$each" -le "$limit" ]
 	judge "$name" "${each:-?} instructions"
 	echo "# $1, $2: ${each:-?} instructions"
 }
