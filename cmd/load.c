@@ -222,9 +222,9 @@ static int open_timeline(struct cli *cli, struct load *load)
  * restored device look like a failure. */
 static int check_timeline(struct cli *cli, struct load *load)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	_cleanup_free_ char *folder = NULL;
-	const char *slash;
+	const char *name;
 
 	if (!load->timeline)
 		return 0;
@@ -235,11 +235,15 @@ static int check_timeline(struct cli *cli, struct load *load)
 	if (!stat(load->timeline, &st) &&
 	    (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
 		return open_timeline(cli, load);
-	slash = strrchr(load->timeline, '/');
-	folder = slash ? strndup(load->timeline,
-				 (size_t)(slash - load->timeline) + 1)
-		       : strdup(".");
-	if (folder && !access(folder, W_OK | X_OK))
+	name = strrchr(load->timeline, '/');
+	name = name ? name + 1 : load->timeline;
+	folder = name > load->timeline
+			 ? strndup(load->timeline,
+				   (size_t)(name - load->timeline))
+			 : strdup(".");
+	errno = S_ISDIR(st.st_mode) ? EISDIR : ENOENT;
+	if (folder && *name && !S_ISDIR(st.st_mode) &&
+	    !access(folder, W_OK | X_OK))
 		return 0;
 	return fail(cli, VDPR_CAUSE_OTHER,
 		    "give --timeline a file in a folder "

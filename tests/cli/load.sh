@@ -290,14 +290,16 @@ run load --json "$example" sim --timeline "$work/no/such/line.svg"
 judge timeline_that_fails_in_json "exit $code"
 holds timeline_error_in_json \
 	'j["exit"] == 1 and j["error"]["stage"] == "timeline"'
-# A folder where the file should be: found out only when it is written.
+# A folder where the file should be, or no name at all.
 mkdir "$work/folder.svg"
-run load -q "$example" sim --timeline "$work/folder.svg"
-[ "$code" -eq 1 ] && grep -q '^restored: ' "$work/out"
-judge timeline_that_fails_comes_after_the_report "exit $code"
-run load "$example" sim:refuse=4.1 --timeline "$work/folder.svg"
-[ "$code" -eq 5 ]
-judge timeline_error_does_not_hide_the_first "exit $code"
+fails 1 'Is a directory' timeline_in_place_of_a_folder load -q "$example" \
+	"sim:dump=$work/untouched" --timeline "$work/folder.svg"
+fails 1 'give --timeline a file' timeline_without_a_name load -q "$example" \
+	"sim:dump=$work/untouched" --timeline=
+fails 1 'give --timeline a file' timeline_that_is_no_file load -q "$example" \
+	"sim:dump=$work/untouched" --timeline "$work/none.svg/"
+[ ! -e "$work/untouched" ]
+judge timeline_that_is_no_file_leaves_the_device_alone
 run load -q "$example" sim --timeline /dev/fd/2
 holds timeline_to_a_descriptor 'j["traceEvents"]' "$work/err"
 
@@ -305,6 +307,10 @@ if [ -c /dev/full ]; then
 	run load --json "$example" sim --timeline /dev/full
 	[ "$code" -eq 1 ]
 	judge timeline_on_a_full_disk "exit $code"
+	run load "$example" sim:refuse=4.1 --timeline /dev/full
+	[ "$code" -eq 5 ]
+	judge timeline_error_does_not_hide_the_first "exit $code"
+	run load --json "$example" sim --timeline /dev/full
 	holds timeline_on_a_full_disk_leaves_the_report \
 		'j["exit"] == 1 and j["error"]["stage"] == "timeline" and len(j["commands"]) == 110 and j["counts"]["commands"] == 110'
 fi
