@@ -9,20 +9,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Length of the character that begins at @p if a terminal may see it: printable
- * ASCII or a well-formed longer one outside the C1 controls; else 0. */
-static size_t printable(const unsigned char *p)
+/* Length of the well-formed UTF-8 character that begins at @p (Unicode, table 3-7);
+ * 0: there is none. */
+static size_t character(const unsigned char *p)
 {
 	size_t len = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
 
-	if (*p < 0x20 || *p == 0x7f)
-		return 0;
 	if (*p >= 0x80 && (*p < 0xc2 || *p > 0xf4))
 		return 0;
 	for (size_t i = 1; i < len; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-	return *p == 0xc2 && p[1] < 0xa0 ? 0 : len;
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+/* The same if a terminal may see it: no control. */
+static size_t printable(const unsigned char *p)
+{
+	if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+		return 0;
+	return character(p);
 }
 
 /* Names in files and from devices are not ours: an escape sequence in one must
@@ -113,6 +122,26 @@ char *out_hex(const void *data, size_t len)
 	return text;
 }
 
+/* JSON is UTF-8, an argument or a name need not be. */
+static void put_json(FILE *to, const char *text)
+{
+	const unsigned char *from = (const unsigned char *)text;
+	const unsigned char *p = from;
+
+	while (*p) {
+		size_t len = character(p);
+
+		if (!len) {
+			fwrite(from, 1, (size_t)(p - from), to);
+			fputs("\\ufffd", to);
+			from = p + 1;
+		}
+		p += len ? len : 1;
+	}
+	fwrite(from, 1, (size_t)(p - from), to);
+	fputc('\n', to);
+}
+
 int out_json(struct cli *cli, int code, cJSON *object)
 {
 	_cleanup_json_ cJSON *owned = object;
@@ -123,7 +152,7 @@ int out_json(struct cli *cli, int code, cJSON *object)
 	text = owned ? cJSON_PrintUnformatted(owned) : NULL;
 	if (!text)
 		return fail_memory(cli);
-	fprintf(cli->out, "%s\n", text);
+	put_json(cli->out, text);
 	cli->answered = true;
 	return code;
 }

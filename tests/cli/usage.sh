@@ -136,4 +136,8 @@ run load /nonexistent sim --json
 holds json_of_a_failed_load_has_every_key \
 	'j["exit"] == 7 and [*j] == ["schema", "version", "exit", "device", "isolated", "order", "stages", "commands", "counts", "enabled", "warnings", "error"]'
 says err '^vdpa-restore: .*/nonexistent' json_keeps_the_line
+# JSON is UTF-8, even where an argument is not.
+run load "$(printf '/nonexistent/\377\303\244')" sim --json
+holds json_of_an_argument_that_is_not_utf_8 \
+	'j["error"]["text"].startswith("/nonexistent/\ufffd\u00e4: ")'
 finish
