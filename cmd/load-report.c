@@ -139,10 +139,17 @@ static int print_warnings(FILE *to, const cJSON *root)
 	      to);
 	cJSON_ArrayForEach(item, warnings)
 	{
+		const char *section = json_text(item, "section");
+		const char *text = json_text(item, "text");
+		size_t len = strlen(section);
+
 		fputs("  ", to);
-		out_text(to, json_text(item, "section"));
-		fputs(": ", to);
-		out_text(to, json_text(item, "text"));
+		/* Most texts begin with it. */
+		if (strncmp(text, section, len) != 0 || text[len] != ':') {
+			out_text(to, section);
+			fputs(": ", to);
+		}
+		out_text(to, text);
 		fputc('\n', to);
 	}
 	return cJSON_GetArraySize(warnings);
@@ -164,7 +171,7 @@ int load_print_report(struct cli *cli, const char *text)
 		cJSON_GetObjectItemCaseSensitive(root, "commands");
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(root, "counts");
 	int code, queues, warnings;
-	double usec;
+	double usec, done = json_number(counts, "commands");
 
 	if (!root)
 		return fail_memory(cli);
@@ -177,8 +184,9 @@ int load_print_report(struct cli *cli, const char *text)
 	queues = print_enabled(cli->out, root);
 	warnings = print_warnings(cli->out, root);
 	fprintf(cli->out,
-		"%s: %.0f commands, %d data queues enabled, %d warnings, %.0f us\n",
-		json_number(root, "exit") > 0 ? "failed" : "restored",
-		json_number(counts, "commands"), queues, warnings, usec);
+		"%s: %.0f command%s, %d data queue%s enabled, %d warning%s, %.0f us\n",
+		json_number(root, "exit") > 0 ? "failed" : "restored", done,
+		done > 1 || done < 1 ? "s" : "", queues, queues == 1 ? "" : "s",
+		warnings, warnings == 1 ? "" : "s", usec);
 	return 0;
 }

@@ -110,6 +110,10 @@ holds refusal_by_the_device_in_json \
 exits 0 refusal_may_be_a_warning \
 	load --warn rss --json "$example" sim:refuse=4.1
 holds refusal_is_warned_of '"rss" in [w["section"] for w in j["warnings"]]'
+run load --warn rss "$example" sim:refuse=4.1
+[ "$code" -eq 0 ] && grep -q '^restored: 110 commands, 1 data queue enabled, 1 warning, ' \
+	"$work/out" && grep -q '^  rss: device refused RSS_CONFIG' "$work/out"
+judge warning_in_the_report_for_people "exit $code"
 exits 0 several_refusals_may_be_warnings load --warn rss --warn vlan \
 	"$example" sim:refuse=4.1,refuse=2.0
 loads 5 'VLAN_ADD' other_refusals_stay_errors \
