@@ -63,9 +63,14 @@ int vdpr_cvq_layout(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format,
 	size_t out_at = vdpr_align_up(ops->ro_size(num, format->indirect), 16);
 	size_t in_at = vdpr_align_up(ops->rw_size(num), 16);
 	struct vdpr_cvq_room room = room_of(slot, n_slots);
+	struct vdpr_ring_slot *ring_slot;
 	size_t answers = room.in;
 	int ret;
 
+	ring_slot = reallocarray(cvq->ring_slot, num, sizeof(*ring_slot));
+	if (!ring_slot)
+		return -ENOMEM;
+	cvq->ring_slot = ring_slot;
 	if (spare) {
 		room.out += spare->out;
 		room.in += spare->in;
@@ -113,6 +118,7 @@ void vdpr_cvq_start(struct vdpr_cvq *cvq, const struct vdpr_ring_format *format)
 		.ro = cvq->mem.base,
 		.rw = cvq->mem.base + cvq->mem.ro_len,
 		.ro_iova = cvq->mem.iova,
+		.slot = cvq->ring_slot,
 	};
 
 	vdpr_ring_init(&cvq->ring, format, cvq->num, &mem);
@@ -183,6 +189,7 @@ void vdpr_cvq_free(struct vdpr_cvq *cvq)
 		vdpr_close_fd(cvq->fds[i]);
 	free(cvq->fds);
 	free(cvq->queues);
+	free(cvq->ring_slot);
 	free(cvq->slot);
 	free(cvq);
 }

@@ -56,6 +56,7 @@ struct vdpr_cvq {
 	struct vdpr_mem mem;  /* ring, commands | used ring, answers */
 	struct vdpr_mem data; /* empty data rings of a rehearsal */
 	struct vdpr_ring ring;
+	struct vdpr_ring_slot *ring_slot;
 	uint16_t num;
 	struct vdpr_cvq_slot *slot;
 	size_t n_slots;

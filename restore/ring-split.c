@@ -83,19 +83,17 @@ static void init_table(struct vdpr_ring *ring, uint16_t slot)
 	vdpr_put_le16(d + DESC_FLAGS, VRING_DESC_F_INDIRECT);
 }
 
-static void split_init(struct vdpr_ring *ring)
+static void split_prepare(struct vdpr_ring *ring, uint16_t slot)
 {
-	for (uint16_t slot = 0; slot < ring->capacity; slot++) {
-		uint8_t *d = pair(ring, slot);
-		/* Indices count from the start of the ring or of the table. */
-		unsigned int next = ring->format.indirect ? 1 : 2u * slot + 1;
+	uint8_t *d = pair(ring, slot);
+	/* Indices count from the start of the ring or of the table. */
+	unsigned int next = ring->format.indirect ? 1 : 2u * slot + 1;
 
-		vdpr_put_le16(d + DESC_FLAGS, VRING_DESC_F_NEXT);
-		vdpr_put_le16(d + DESC_NEXT, (uint16_t)next);
-		vdpr_put_le16(d + DESC_SIZE + DESC_FLAGS, VRING_DESC_F_WRITE);
-		if (ring->format.indirect)
-			init_table(ring, slot);
-	}
+	vdpr_put_le16(d + DESC_FLAGS, VRING_DESC_F_NEXT);
+	vdpr_put_le16(d + DESC_NEXT, (uint16_t)next);
+	vdpr_put_le16(d + DESC_SIZE + DESC_FLAGS, VRING_DESC_F_WRITE);
+	if (ring->format.indirect)
+		init_table(ring, slot);
 }
 
 static void split_add(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
@@ -243,7 +241,7 @@ const struct vdpr_ring_ops vdpr_ring_split = {
 	.ro_size = split_ro_size,
 	.rw_size = split_rw_size,
 	.areas = split_areas,
-	.init = split_init,
+	.prepare = split_prepare,
 	.add = split_add,
 	.show = split_show,
 	.wants_kick = split_wants_kick,

@@ -14,12 +14,21 @@ void vdpr_ring_init(struct vdpr_ring *ring,
 	ring->ro = mem->ro;
 	ring->rw = mem->rw;
 	ring->ro_iova = mem->ro_iova;
+	ring->slot = mem->slot;
 	ring->chain = format->indirect ? 1 : 2;
 	ring->capacity = num / ring->chain;
-	format->ops->init(ring);
 	ring->n_free = ring->capacity;
-	for (uint16_t i = 0; i < ring->capacity; i++)
-		ring->free_slot[i] = (uint8_t)i;
+	if (format->ops->init)
+		format->ops->init(ring);
+}
+
+uint8_t vdpr_ring_fresh_slot(struct vdpr_ring *ring)
+{
+	uint8_t slot = (uint8_t)ring->fresh++;
+
+	if (ring->format.ops->prepare)
+		ring->format.ops->prepare(ring, slot);
+	return slot;
 }
 
 /* The slot is free again; its turn comes after those that are free already. */
@@ -30,7 +39,7 @@ static uint32_t finish_slot(struct vdpr_ring *ring, uint16_t slot)
 		(uint8_t)slot;
 	ring->n_free++;
 	ring->outstanding--;
-	return ring->token[slot];
+	return ring->slot[slot].token;
 }
 
 /* The next used buffer, of a slot that is outstanding. Return: 1, 0, -EPROTO. */
@@ -79,7 +88,7 @@ static int take_in_order(struct vdpr_ring *ring, struct vdpr_ring_used *used,
 			if (ret <= 0)
 				return count ? (int)count : ret;
 		}
-		used[count].len = --ring->batch ? ring->in_len[slot]
+		used[count].len = --ring->batch ? ring->slot[slot].in_len
 						: ring->batch_len;
 		used[count++].token = finish_slot(ring, slot);
 		if (++ring->oldest == ring->capacity)

@@ -41,7 +41,10 @@ struct vdpr_ring_ops {
 	size_t (*rw_size)(uint16_t num);
 	/* Where the areas are, given the IOVAs of the two parts. */
 	struct vdpr_ring_areas (*areas)(uint16_t num, uint64_t ro, uint64_t rw);
-	void (*init)(struct vdpr_ring *ring);
+	void (*init)(struct vdpr_ring *ring); /* NULL: zero is right */
+	/* What a slot holds for good, before it is used for the first time; NULL:
+	 * nothing. */
+	void (*prepare)(struct vdpr_ring *ring, uint16_t slot);
 	void (*add)(struct vdpr_ring *ring, const struct vdpr_ring_buf *buf,
 		    uint16_t slot);
 	/* Makes all that was added visible. */
@@ -81,11 +84,18 @@ struct vdpr_ring_format {
 	bool indirect;	/* RING_INDIRECT_DESC: one entry a command, not two */
 };
 
+/* What the driver notes of one command that is out. */
+struct vdpr_ring_slot {
+	uint32_t token; /* of the caller */
+	uint32_t in_len;
+};
+
 /* The memory of a ring. */
 struct vdpr_ring_mem {
 	void *ro; /* zeroed, ops->ro_size() bytes, aligned to 16 */
 	void *rw; /* zeroed, ops->rw_size() bytes, aligned to 16 */
 	uint64_t ro_iova;
+	struct vdpr_ring_slot *slot; /* num of them, whatever is in them */
 };
 
 struct vdpr_ring {
@@ -97,14 +107,14 @@ struct vdpr_ring {
 	uint16_t chain;	   /* entries of a command: 1 or 2 */
 	uint16_t capacity; /* commands that fit at once */
 	uint16_t outstanding;
-	/* Free slots, given out in the order in which they came back: with
-	 * IN_ORDER that is the order of the ring, as it must be (2.7.9). The place
-	 * wraps by itself, for a byte counts to VDPR_RING_MAX. */
+	/* Free slots: those from @fresh on, which were never used, then those that
+	 * came back, in the order in which they did: with IN_ORDER that is the order
+	 * of the ring, as it must be (2.7.9). The place wraps by itself, for a byte
+	 * counts to VDPR_RING_MAX. */
 	uint8_t free_slot[VDPR_RING_MAX];
 	uint8_t free_head;
-	uint16_t n_free;
-	uint32_t token[VDPR_RING_MAX];	/* of the caller, by slot */
-	uint32_t in_len[VDPR_RING_MAX]; /* by slot */
+	uint16_t n_free, fresh;
+	struct vdpr_ring_slot *slot;
 	bool busy[VDPR_RING_MAX];
 	/* IN_ORDER: the oldest slot that is out, and how many from it on the last
 	 * used entry covers. Slots come back in order, so they are cyclic. */
@@ -131,6 +141,9 @@ void vdpr_ring_init(struct vdpr_ring *ring,
 		    const struct vdpr_ring_format *format, uint16_t num,
 		    const struct vdpr_ring_mem *mem);
 
+/* The slot @ring->fresh, made ready. */
+uint8_t vdpr_ring_fresh_slot(struct vdpr_ring *ring);
+
 /* vdpr_ring_add() - queue a command; not visible until vdpr_ring_publish().
  * @token: given back when it is used.
  * Return: 0 or -ENOSPC.
@@ -142,11 +155,13 @@ static inline int vdpr_ring_add(struct vdpr_ring *ring,
 
 	if (!ring->n_free)
 		return -ENOSPC;
-	slot = ring->free_slot[ring->free_head++];
+	slot = ring->fresh < ring->capacity ? vdpr_ring_fresh_slot(ring)
+					    : ring->free_slot[ring->free_head];
+	ring->free_head++;
 	ring->n_free--;
 	ring->outstanding++;
-	ring->token[slot] = token;
-	ring->in_len[slot] = buf->in_len;
+	ring->slot[slot].token = token;
+	ring->slot[slot].in_len = buf->in_len;
 	ring->busy[slot] = true;
 	ring->format.ops->add(ring, buf, slot);
 	return 0;

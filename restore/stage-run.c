@@ -460,15 +460,13 @@ static int drive(struct vdpr_run *run, size_t end)
 
 /* A command and its answer that no device sees. */
 static void set_scene(struct vdpr_cvq *scene, const struct vdpr_cvq *cvq,
-		      uint8_t *ro, uint8_t *rw, uint8_t *answer)
+		      const struct vdpr_ring_mem *mem, uint8_t *answer)
 {
-	const struct vdpr_ring_mem mem = { .ro = ro, .rw = rw };
-
 	scene->mem = cvq->mem;
 	scene->out = cvq->out;
 	scene->in = answer;
 	scene->kick_fd = -1;
-	vdpr_ring_init(&scene->ring, &cvq->ring.format, REHEARSAL_NUM, &mem);
+	vdpr_ring_init(&scene->ring, &cvq->ring.format, REHEARSAL_NUM, mem);
 	(void)vdpr_cvq_post(scene, 0, 1);
 	vdpr_ring_show(&scene->ring);
 	scene->ring.format.ops->play(&scene->ring);
@@ -479,6 +477,8 @@ int vdpr_run_rehearse(const struct vdpr_run *run)
 	const struct vdpr_ring_format *format = &run->cvq->ring.format;
 	_Alignas(16) uint8_t ro[REHEARSAL_BYTES] = { 0 };
 	_Alignas(16) uint8_t rw[REHEARSAL_BYTES] = { 0 };
+	struct vdpr_ring_slot ring_slot[REHEARSAL_NUM];
+	const struct vdpr_ring_mem mem = { ro, rw, 0, ring_slot };
 	uint8_t answer[1] = { VIRTIO_NET_OK };
 	struct vdpr_cvq_slot slot = { .out_len = 2, .in_len = 1 };
 	struct vdpr_cvq scene = { .slot = &slot, .n_slots = 1 };
@@ -493,7 +493,7 @@ int vdpr_run_rehearse(const struct vdpr_run *run)
 		    sizeof(ro) ||
 	    format->ops->rw_size(REHEARSAL_NUM) > sizeof(rw))
 		return -ENOSPC;
-	set_scene(&scene, run->cvq, ro, rw, answer);
+	set_scene(&scene, run->cvq, &mem, answer);
 	play.ctx = NULL;
 	play.cvq = &scene;
 	play.report = &report;

@@ -17,6 +17,7 @@ void guest_reload(struct guest *g, const struct vdpr_ring_format *format,
 		.ro = g->mem + GUEST_RO,
 		.rw = g->mem + GUEST_RW,
 		.ro_iova = GUEST_GPA + GUEST_RO,
+		.slot = g->slot,
 	};
 
 	memset(g->mem, 0, GUEST_LEN);

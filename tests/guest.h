@@ -21,6 +21,7 @@ struct guest {
 	uint8_t *mem; /* GUEST_LEN bytes at GUEST_GPA */
 	struct vdpr_guest_region region;
 	struct vdpr_ring ring; /* the driver's side */
+	struct vdpr_ring_slot slot[VDPR_RING_MAX];
 	struct vdpr_ring_areas at;
 	int kick, call; /* eventfds */
 	size_t in_len[GUEST_SLOTS];

@@ -34,6 +34,7 @@
 /* One data ring of the guest's, driven like the control ring. */
 struct data_ring {
 	struct vdpr_ring ring;
+	struct vdpr_ring_slot slot[VDPR_RING_MAX];
 	struct vdpr_vring vring;
 };
 
@@ -58,6 +59,7 @@ static void fresh_ring(struct world *w, struct data_ring *d, uint32_t index,
 		.ro = w->guest.mem + at,
 		.rw = w->guest.mem + at + RW_PART,
 		.ro_iova = GUEST_GPA + at,
+		.slot = d->slot,
 	};
 	const struct vdpr_ring_areas areas =
 		ops->areas(TX_NUM, GUEST_GPA + at, GUEST_GPA + at + RW_PART);

@@ -16,6 +16,7 @@
 
 struct world {
 	struct vdpr_ring ring;
+	struct vdpr_ring_slot slot[NUM];
 	uint8_t ro[1024] __attribute__((aligned(16)));
 	uint8_t rw[1024] __attribute__((aligned(16)));
 };
@@ -25,9 +26,10 @@ static void fresh(struct world *w, bool event_idx)
 	const struct vdpr_ring_format format = { .ops = &vdpr_ring_split,
 						 .event_idx = event_idx };
 
-	const struct vdpr_ring_mem mem = { w->ro, w->rw, 0x100000 };
+	const struct vdpr_ring_mem mem = { w->ro, w->rw, 0x100000, w->slot };
 
 	memset(w, 0, sizeof(*w));
+	memset(w->slot, 0xff, sizeof(w->slot)); /* what is in them is nothing */
 	vdpr_ring_init(&w->ring, &format, NUM, &mem);
 }
 
@@ -95,10 +97,12 @@ static void a_played_device_uses_all_that_was_shown(void **state)
 			.indirect = bits & 4,
 			.in_order = bits & 8,
 		};
-		const struct vdpr_ring_mem mem = { w.ro, w.rw, 0x100000 };
+		const struct vdpr_ring_mem mem = { w.ro, w.rw, 0x100000,
+						   w.slot };
 		struct vdpr_ring_used used[NUM];
 
 		memset(&w, 0, sizeof(w));
+		memset(w.slot, 0xff, sizeof(w.slot));
 		vdpr_ring_init(&w.ring, &format, NUM, &mem);
 		/* Often enough to come by the end of the ring. */
 		for (uint32_t n = 1; n <= w.ring.capacity; n++) {
@@ -126,6 +130,30 @@ static void ring_is_full_after_half_its_entries(void **state)
 	for (uint32_t i = 0; i < NUM / 2; i++)
 		assert_int_equal(add(&w, i), 0);
 	assert_int_equal(add(&w, 99), -ENOSPC);
+}
+
+/* First those that were never used, then in the order in which they came back. */
+static void a_free_slot_waits_for_its_turn(void **state)
+{
+	static const unsigned int slots[] = { 0, 1, 2, 3, 1, 0, 2, 1 };
+	static const uint32_t back[] = { 1, 0, 2, 1 };
+	struct world w;
+	uint32_t token, len;
+	(void)state;
+
+	fresh(&w, false);
+	add(&w, 0);
+	add(&w, 1);
+	for (uint32_t i = 0; i < ARRAY_SIZE(back); i++) {
+		vdpr_ring_publish(&w.ring);
+		use(&w, (uint16_t)i, 2 * back[i], 1);
+		assert_int_equal(take(&w, &token, &len), 1);
+		/* Two places are free at the start, and then the one. */
+		while (!add(&w, 9))
+			;
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(slots); i++)
+		assert_int_equal(avail_entry(&w, i), 2 * slots[i]);
 }
 
 static void tokens_come_back_in_the_devices_order(void **state)
@@ -305,6 +333,7 @@ int main(void)
 		cmocka_unit_test(chain_is_laid_out_little_endian),
 		cmocka_unit_test(a_played_device_uses_all_that_was_shown),
 		cmocka_unit_test(ring_is_full_after_half_its_entries),
+		cmocka_unit_test(a_free_slot_waits_for_its_turn),
 		cmocka_unit_test(tokens_come_back_in_the_devices_order),
 		cmocka_unit_test(indices_wrap_at_sixteen_bits),
 		cmocka_unit_test(a_hostile_used_ring_is_an_error),

@@ -45,7 +45,8 @@ static void step_add(struct world *w)
 	const struct vdpr_ring_buf buf = { 0x1000, 9, 0x2000, LEN_WHOLE };
 	struct vdpr_ring *r = &w->ring;
 	uint32_t token = w->next_token;
-	uint16_t slot = r->free_slot[r->free_head];
+	uint16_t slot = r->fresh < r->capacity ? r->fresh
+					       : r->free_slot[r->free_head];
 
 	if (vdpr_ring_add(r, &buf, token)) {
 		FUZZ_CHECK(w->n_out == r->capacity);
@@ -225,10 +226,12 @@ void fuzz_ring(const struct fuzz_device *device, const uint8_t *data,
 	w.rw_size = device->ops->rw_size(num);
 	mem.ro = calloc(1, device->ops->ro_size(num, format.indirect));
 	mem.rw = calloc(1, w.rw_size);
-	FUZZ_CHECK(mem.ro && mem.rw);
+	mem.slot = calloc(num, sizeof(*mem.slot));
+	FUZZ_CHECK(mem.ro && mem.rw && mem.slot);
 	vdpr_ring_init(&w.ring, &format, num, &mem);
 	while (in.left)
 		step(&w, &in);
+	free(mem.slot);
 	free(mem.ro);
 	free(mem.rw);
 }
