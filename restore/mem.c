@@ -23,6 +23,14 @@ static int allocate(int fd, size_t len)
 	return ret;
 }
 
+/* ... and into our page tables now rather than while a guest waits. To write to them
+ * is quicker than MAP_POPULATE, whatever their number. */
+static void touch(volatile uint8_t *base, size_t len)
+{
+	for (size_t at = 0; at < len; at += page_size())
+		base[at] = 0;
+}
+
 int vdpr_mem_alloc(struct vdpr_mem *mem, size_t ro_len, size_t rw_len)
 {
 	_cleanup_close_ int fd = -1;
@@ -38,10 +46,11 @@ int vdpr_mem_alloc(struct vdpr_mem *mem, size_t ro_len, size_t rw_len)
 	ret = allocate(fd, ro_len + rw_len);
 	if (ret)
 		return ret;
-	base = mmap(NULL, ro_len + rw_len, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_POPULATE, fd, 0);
+	base = mmap(NULL, ro_len + rw_len, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
+	touch(base, ro_len + rw_len);
 	mem->base = base;
 	mem->ro_len = ro_len;
 	mem->rw_len = rw_len;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -95,6 +96,31 @@ static void memory_is_a_memfd_of_whole_pages(void **state)
 	vdpr_mem_free(&mem);
 }
 
+static long faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_minflt;
+}
+
+/* Who writes to it while a guest waits waits for no page. */
+static void all_pages_are_there_at_once(void **state)
+{
+	const size_t pages = 40;
+	struct vdpr_mem mem;
+	long before;
+	(void)state;
+
+	assert_int_equal(
+		vdpr_mem_alloc(&mem, pages / 2 * PAGE, pages / 2 * PAGE), 0);
+	before = faults();
+	for (size_t at = 0; at < vdpr_mem_len(&mem); at += PAGE)
+		((volatile uint8_t *)mem.base)[at] = 1;
+	assert_true(faults() - before < (long)pages / 4);
+	vdpr_mem_free(&mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +130,7 @@ int main(void)
 		cmocka_unit_test(first_page_is_never_given_out),
 		cmocka_unit_test(range_in_use_from_zero_ends_the_search),
 		cmocka_unit_test(memory_is_a_memfd_of_whole_pages),
+		cmocka_unit_test(all_pages_are_there_at_once),
 	};
 
 	return cmocka_run_group_tests_name("mem", tests, NULL, NULL);
