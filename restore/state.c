@@ -385,6 +385,16 @@ void vdpr_state_forget(struct vdpr_state *state, enum vdpr_section section)
 
 /* ----------------------------------------------------------------- unknown */
 
+/* Nearly always none is, and every restore asks. */
+static bool is_any_unknown(const struct vdpr_state *state)
+{
+	unsigned int unknown = 0;
+
+	for (unsigned int m = 0; m < VDPR_MEMBER_COUNT; m++)
+		unknown |= state->member[m] == VDPR_UNKNOWN;
+	return unknown;
+}
+
 /* Members @first to before @end: a section. */
 static void section_unknown(const struct vdpr_state *state, unsigned int first,
 			    unsigned int end,
@@ -416,6 +426,8 @@ void vdpr_state_unknown(const struct vdpr_state *state,
 	char name[VDPR_BIT_TEXT];
 	unsigned int m = 0;
 
+	if (!is_any_unknown(state))
+		m = VDPR_MEMBER_COUNT;
 	/* A section's members stand side by side. */
 	while (m < VDPR_MEMBER_COUNT) {
 		unsigned int end = m;
