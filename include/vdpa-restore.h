@@ -1019,7 +1019,8 @@ enum vdpr_step {
  *        stage 5 is done (0: none).
  * @out: freed with vdpr_restore_free(), before @dev is closed and @ctx freed.
  * Return: 0, -EINVAL (options), -EBUSY (another restore of @dev is under way), or
- * the errno of epoll or timerfd.
+ * the errno of epoll, of eventfd or, with @watch_msec, of timerfd. Without that a
+ * timer is made when the device is first waited for, and fails the restore.
  */
 VDPR_API int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 				const struct vdpr_state *state,

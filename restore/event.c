@@ -14,9 +14,9 @@
 #define COMMIT_TIMEOUT (10 * NSEC_PER_SEC)
 
 /*
- * Theory of operation. The handle's descriptor is an epoll with a timer, the
- * control virtqueue's call eventfd, as soon as it exists its config eventfd, and
- * the caller's cancel descriptor in it. The call eventfd stands for "there is
+ * Theory of operation. The handle's descriptor is an epoll with the control
+ * virtqueue's call eventfd, the caller's cancel descriptor and, from the first wait
+ * on, its config eventfd and a timer in it. The call eventfd stands for "there is
  * something to do", whoever says so: we before there is a control virtqueue, the
  * device afterwards. It is emptied before each wait; since the device may have
  * called just before, the ring is looked at once more then. A wait sets the timer
@@ -58,10 +58,32 @@ static int watch(struct vdpr_restore *r, int fd, uint32_t kind, uint32_t events)
 	return epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+/* Only who waits needs one: most devices answer before that. */
+static int make_timer(struct vdpr_restore *r)
+{
+	_cleanup_close_ int fd = -1;
+	int ret;
+
+	if (r->timer >= 0)
+		return 0;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	ret = watch(r, fd, TIMER, EPOLLIN);
+	if (!ret)
+		r->timer = TAKE_FD(fd);
+	return ret;
+}
+
 static int set_timer(struct vdpr_restore *r, uint64_t at)
 {
+	int ret;
+
 	if (r->timer_at == at)
 		return 0;
+	ret = make_timer(r);
+	if (ret)
+		return ret;
 	r->timer_at = at;
 	return vdpr_timer_set(r->timer, at);
 }
@@ -305,41 +327,62 @@ static int after_wait(struct vdpr_restore *r)
 	return 0;
 }
 
-/* Nothing to do before the device calls? What it has called for until now goes, so
- * that the next call is heard; what it called for is in the ring. */
-static int set_idle(struct vdpr_restore *r, int *step)
+static bool has_answered(const struct vdpr_run *run)
 {
-	struct vdpr_run *run = &r->run;
-	int ret = set_ready(r, false);
-
-	if (ret || *step != VDPR_WAIT || run->dev->control || !run->cvq ||
-	    !vdpr_ring_has_used(&run->cvq->ring))
-		return ret;
-	*step = VDPR_MORE;
-	return set_ready(r, true);
+	return !run->dev->control && run->cvq &&
+	       vdpr_ring_has_used(&run->cvq->ring);
 }
 
-/* Sets the timer for what was decided. Return: enum vdpr_step or -errno. */
-static int settle(struct vdpr_restore *r, int ret)
+/*
+ * Nothing to do before the device calls? What it has called for until now goes, so
+ * that the next call is heard; what it called for is in the ring. Since each call
+ * here takes a device's time to answer, the ring is looked at after each: a wait is
+ * dearer than all of them. Return: enum vdpr_step or -errno.
+ */
+static int wait_for_call(struct vdpr_restore *r)
 {
 	const struct vdpr_run *run = &r->run;
 	uint64_t until = run->deadline;
-	int err;
+	int ret = watch_cvq(r);
 
-	err = ret == VDPR_MORE ? set_ready(r, true) : set_idle(r, &ret);
-	if (!err && ret == VDPR_MORE)
-		return VDPR_STEP_AGAIN;
-	if (!err)
-		err = watch_cvq(r);
-	if (!err && ret == VDPR_PAUSE)
-		err = set_timer(r, 0);
-	if (ret == VDPR_WAIT && run->stall_at && run->stall_at < until)
+	if (!ret)
+		ret = set_ready(r, false);
+	if (!ret && !has_answered(run))
+		ret = make_timer(r);
+	if (!ret && has_answered(run)) {
+		ret = set_ready(r, true);
+		return ret ? ret : VDPR_STEP_AGAIN;
+	}
+	if (run->stall_at && run->stall_at < until)
 		until = run->stall_at;
-	if (!err && ret == VDPR_WAIT)
-		err = set_timer_by(r, until);
-	if (err)
-		return vdpr_run_call_failed(&r->run, "epoll", err);
-	return ret == VDPR_PAUSE ? VDPR_STEP_COMMIT : VDPR_STEP_WAIT;
+	if (!ret)
+		ret = set_timer_by(r, until);
+	return ret ? ret : VDPR_STEP_WAIT;
+}
+
+static int wait_for_commit(struct vdpr_restore *r)
+{
+	int ret = set_ready(r, false);
+
+	if (!ret)
+		ret = watch_cvq(r);
+	if (!ret)
+		ret = set_timer(r, 0);
+	return ret ? ret : VDPR_STEP_COMMIT;
+}
+
+/* What a step has come to. Return: enum vdpr_step or -errno. */
+static int settle(struct vdpr_restore *r, int ret)
+{
+	if (ret == VDPR_PAUSE) {
+		ret = wait_for_commit(r);
+	} else if (ret == VDPR_WAIT) {
+		ret = wait_for_call(r);
+	} else {
+		ret = set_ready(r, true);
+		ret = ret ? ret : VDPR_STEP_AGAIN;
+	}
+	return ret < 0 ? vdpr_run_call_failed(&r->run, "epoll", ret) : ret;
 }
 
 int vdpr_restore_process(struct vdpr_restore *r)
@@ -381,9 +424,6 @@ static int open_fds(struct vdpr_restore *r)
 	r->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (r->epoll < 0)
 		return -errno;
-	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (r->timer < 0)
-		return -errno;
 	r->call = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->call < 0)
 		return -errno;
@@ -391,8 +431,11 @@ static int open_fds(struct vdpr_restore *r)
 	r->ready = true;
 	ret = watch(r, r->call, CALL, EPOLLIN);
 	if (!ret)
-		ret = watch(r, r->timer, TIMER, EPOLLIN);
-	return ret ? ret : watch(r, r->run.opts.cancel_fd, CANCEL, EPOLLIN);
+		ret = watch(r, r->run.opts.cancel_fd, CANCEL, EPOLLIN);
+	/* After a good end there is nobody left to tell that it failed. */
+	if (!ret && r->run.opts.watch_msec)
+		ret = make_timer(r);
+	return ret;
 }
 
 static void free_handle(struct vdpr_restore *r)
