@@ -472,6 +472,9 @@ static void judge(const struct life *l, size_t at, int err, size_t lines)
 		say(l, at, err, "no message");
 	if (l->status)
 		say(l, at, err, "the device was not reset");
+	if (kind_of[at - 1] == TIMERFD && l->work == restore_in_halves &&
+	    l->unwatched == !!strstr(l->call, "_restore_begin"))
+		say(l, at, err, "not where the timer is needed first");
 }
 
 static void fail_each(struct life *l)
