@@ -23,7 +23,22 @@ static int copy_region(struct vdpr_guest_region *to, const uint8_t *at,
 	if (size != stride ||
 	    vdpr_struct_take(to, sizeof(*to), at, VDPR_LEAST_GUEST_REGION))
 		return -EINVAL;
-	return !to->host || !to->len || wraps(to->gpa, to->len) ? -EINVAL : 0;
+	return !to->host || !to->len || wraps(to->gpa, to->len) ||
+			       to->flags & ~VDPR_GUEST_READ_ONLY
+		       ? -EINVAL
+		       : 0;
+}
+
+/* Which of two would it be? */
+static bool overlaps(const struct vdpr_guest_region *region, size_t n)
+{
+	const struct vdpr_guest_region *last = &region[n - 1];
+
+	for (size_t i = 0; i + 1 < n; i++)
+		if (last->gpa - region[i].gpa < region[i].len ||
+		    region[i].gpa - last->gpa < last->len)
+			return true;
+	return false;
 }
 
 int vdpr_guest_mem_init(struct vdpr_guest_mem *mem, vdpr_translate_fn translate,
@@ -43,9 +58,9 @@ int vdpr_guest_mem_init(struct vdpr_guest_mem *mem, vdpr_translate_fn translate,
 	for (size_t i = 0; i < n; i++, at += region->size) {
 		int ret = copy_region(&mem->region[i], at, region->size);
 
-		if (ret) {
+		if (ret || overlaps(mem->region, i + 1)) {
 			vdpr_guest_mem_free(mem);
-			return ret;
+			return -EINVAL;
 		}
 	}
 	mem->n_regions = n;
@@ -101,8 +116,9 @@ void *vdpr_guest_at(const struct vdpr_guest_mem *mem, uint64_t gpa, size_t *len,
 		return NULL;
 	if (!mem->translate)
 		return find_region(mem, gpa, len, write);
-	if (mem->translate(mem->data, gpa, len, write, &host) || !*len ||
-	    *len > wanted)
+	/* Nor none of it, nor more than was asked for. */
+	if (mem->translate(mem->data, gpa, len, write, &host) ||
+	    *len - 1 >= wanted)
 		return NULL;
 	return host;
 }
@@ -172,6 +188,17 @@ static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
 	return 0;
 }
 
+static int gather_far(const struct vdpr_guest_mem *mem, uint64_t gpa,
+		      uint8_t *to, size_t len)
+{
+	const uint8_t *host = vdpr_guest_asked(mem, gpa, len, false);
+
+	if (!host)
+		return vdpr_guest_read(mem, gpa, to, len);
+	vdpr_guest_load(to, host, len);
+	return 0;
+}
+
 int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
 			     const struct vdpr_guest_piece *piece, void *to,
 			     size_t len)
@@ -187,7 +214,7 @@ int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
 
 		if (offset < room)
 			vdpr_guest_load(at, mem->quick + offset, n);
-		else if (vdpr_guest_read(mem, piece->gpa, at, n))
+		else if (gather_far(mem, piece->gpa, at, n))
 			return -EFAULT;
 		at += n;
 		len -= n;
@@ -203,31 +230,30 @@ int vdpr_guest_scatter_pieces(const struct vdpr_guest_mem *mem,
 
 	for (size_t i = 0; len && i < n; i++) {
 		size_t part = piece[i].len < len ? piece[i].len : len;
-		int ret = write_piece(mem, piece[i].gpa, at, part);
+		uint8_t *host = vdpr_guest_asked(mem, piece[i].gpa, part, true);
 
-		if (ret)
-			return ret;
+		if (host)
+			vdpr_guest_store(host, at, part);
+		else if (write_piece(mem, piece[i].gpa, at, part))
+			return -EFAULT;
 		at += part;
 		len -= part;
 	}
 	return len ? -EMSGSIZE : 0;
 }
 
-bool vdpr_guest_is_writable(const struct vdpr_guest_mem *mem,
-			    const struct vdpr_guest_piece *piece)
+bool vdpr_guest_is_writable(const struct vdpr_guest_mem *mem, uint64_t gpa,
+			    size_t len)
 {
-	uint64_t gpa = piece->gpa;
-	size_t left = piece->len;
-
-	if (vdpr_guest_quick(mem, gpa, left))
+	if (vdpr_guest_asked(mem, gpa, len, true))
 		return true;
-	while (left) {
-		size_t n = left;
+	while (len) {
+		size_t n = len;
 
 		if (!vdpr_guest_at(mem, gpa, &n, true))
 			return false;
 		gpa += n;
-		left -= n;
+		len -= n;
 	}
 	return true;
 }

@@ -26,7 +26,8 @@ struct vdpr_guest_piece {
 
 /* vdpr_guest_mem_init() - take over what the caller says of guest memory.
  * @region: @n of them with the stride of the caller's header; copied.
- * Return: 0, -EINVAL (neither callback nor region, or a region that wraps),
+ * Return: 0, -EINVAL (neither callback nor region, or a region that wraps, overlaps
+ * another or has flags that are not known),
  * -ENOMEM.
  */
 int vdpr_guest_mem_init(struct vdpr_guest_mem *mem, vdpr_translate_fn translate,
@@ -54,6 +55,19 @@ static inline uint8_t *vdpr_guest_quick(const struct vdpr_guest_mem *mem,
 	return offset < mem->quick_len && len <= mem->quick_len - offset
 		       ? mem->quick + offset
 		       : NULL;
+}
+
+/* The same by the callback's word, where it has all of it in one row. */
+static inline uint8_t *vdpr_guest_asked(const struct vdpr_guest_mem *mem,
+					uint64_t gpa, size_t len, bool write)
+{
+	void *host = NULL;
+	size_t have = len;
+
+	if (!mem->translate || gpa + len < gpa ||
+	    mem->translate(mem->data, gpa, &have, write, &host) || have != len)
+		return NULL;
+	return host;
 }
 
 /* vdpr_guest_span() - the same for all of @len bytes in one row, or NULL. */
@@ -134,8 +148,8 @@ static inline int vdpr_guest_scatter(const struct vdpr_guest_mem *mem,
 	return 0;
 }
 
-/* Is all of a piece guest memory that can be written? */
-bool vdpr_guest_is_writable(const struct vdpr_guest_mem *mem,
-			    const struct vdpr_guest_piece *piece);
+/* Is all of it guest memory that can be written? */
+bool vdpr_guest_is_writable(const struct vdpr_guest_mem *mem, uint64_t gpa,
+			    size_t len);
 
 #endif

@@ -122,6 +122,12 @@ static int load_far(struct vdpr_guest_ring *ring, const struct table *table,
 	return 0;
 }
 
+static _apart_ const uint8_t *ask_for(const struct vdpr_guest_ring *ring,
+				      struct vdpr_guest_desc desc)
+{
+	return vdpr_guest_asked(ring->mem, desc.addr, desc.len, false);
+}
+
 /* Return: 0, -EPROTO. */
 static inline int find_table(struct vdpr_guest_ring *ring,
 			     struct vdpr_guest_desc desc, uint16_t flags,
@@ -139,6 +145,8 @@ static inline int find_table(struct vdpr_guest_ring *ring,
 	out->gpa = desc.addr;
 	out->size = desc.len;
 	out->quick = vdpr_guest_quick(ring->mem, desc.addr, desc.len);
+	if (!out->quick)
+		out->quick = ask_for(ring, desc);
 	if ((uintptr_t)out->quick % 8)
 		out->quick = NULL;
 	return 0;
@@ -282,9 +290,21 @@ int vdpr_guest_chain_row(struct vdpr_guest_ring *ring,
 
 /* --------------------------------------------------------------- operations */
 
+/* Of what lies elsewhere than most: as much as can be written, which @left counts. */
+static _apart_ bool is_writable(const struct vdpr_guest_ring *ring,
+				const struct vdpr_guest_piece *piece,
+				size_t *left)
+{
+	size_t len = piece->len < *left ? piece->len : *left;
+
+	*left -= len;
+	return vdpr_guest_is_writable(ring->mem, piece->gpa, len);
+}
+
 int vdpr_guest_ring_next(struct vdpr_guest_ring *ring,
 			 struct vdpr_guest_chain *chain)
 {
+	size_t left = VDPR_GUEST_ANSWER_MAX;
 	int ret;
 
 	if (ring->fault)
@@ -301,7 +321,7 @@ int vdpr_guest_ring_next(struct vdpr_guest_ring *ring,
 	for (unsigned int i = 0; i < chain->n_in; i++)
 		if (!vdpr_guest_quick(ring->mem, chain->in[i].gpa,
 				      chain->in[i].len) &&
-		    !vdpr_guest_is_writable(ring->mem, &chain->in[i]))
+		    !is_writable(ring, &chain->in[i], &left))
 			return vdpr_guest_ring_wrong(
 				ring, "a writable descriptor is not in guest "
 				      "memory");

@@ -9,7 +9,8 @@
 #include "restore/guest-mem.h"
 #include "restore/uapi.h"
 
-#define VDPR_GUEST_RING_MAX 1024 /* entries */
+#define VDPR_GUEST_RING_MAX 1024       /* entries */
+#define VDPR_GUEST_ANSWER_MAX 0x10000u /* bytes: more is never written */
 
 /* One buffer as the guest offered it, valid until the next look at the ring. */
 struct vdpr_guest_chain {
@@ -88,8 +89,9 @@ int vdpr_guest_ring_init(struct vdpr_guest_ring *ring,
 void vdpr_guest_ring_free(struct vdpr_guest_ring *ring);
 
 /* vdpr_guest_ring_next() - look at the next buffer without taking it.
- * Every field of the guest's is loaded once; the writable pieces are known to be
- * guest memory.
+ * Every field of the guest's is loaded once. Of the writable pieces as much is
+ * known to be guest memory as can be written, and no more is looked at: gigabytes
+ * that are translated page by page would keep everybody else waiting.
  * Return: 1, 0 (none), -EPROTO (the guest broke its ring).
  */
 int vdpr_guest_ring_next(struct vdpr_guest_ring *ring,

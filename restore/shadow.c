@@ -102,7 +102,8 @@ static int take_opts(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 	return ret ? vdpr_shadow_misuse(
 			     ctx, s, ret,
 			     "no guest memory is given, or a region of it has "
-			     "no length, wraps, or lacks VDPR_INIT()")
+			     "no length or flags that are not known, wraps, "
+			     "overlaps another, or lacks VDPR_INIT()")
 		   : 0;
 }
 
