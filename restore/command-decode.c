@@ -70,23 +70,26 @@ static const struct {
 	{ VDPR_HASH_REPORT, check_hash },
 };
 
-void vdpr_observe_judge(struct vdpr_ctx *ctx, struct vdpr_state *state)
+/* What is not known any more was lost or dropped since. */
+static void
+judge(struct vdpr_ctx *ctx, struct vdpr_state *state, enum vdpr_member m,
+      const char *(*check)(const struct vdpr_state *state, char why[VDPR_WHY]))
 {
-	uint32_t unjudged = state->unjudged;
+	bool unjudged = state->unjudged & BIT(m);
 	char why[VDPR_WHY];
 
-	state->unjudged = 0;
-	for (size_t i = 0; unjudged && i < ARRAY_SIZE(judges); i++) {
-		enum vdpr_member m = judges[i].member;
+	state->unjudged &= ~BIT(m);
+	if (!unjudged || state->member[m] != VDPR_KNOWN || !check(state, why))
+		return;
+	lose(ctx, state, m, why);
+	if (m == VDPR_RSS)
+		vdpr_state_settle_hash(state);
+}
 
-		/* What is not known any more was lost or dropped since. */
-		if (!(unjudged & BIT(m)) || state->member[m] != VDPR_KNOWN ||
-		    !judges[i].check(state, why))
-			continue;
-		lose(ctx, state, m, why);
-		if (m == VDPR_RSS)
-			vdpr_state_settle_hash(state);
-	}
+void vdpr_observe_judge(struct vdpr_ctx *ctx, struct vdpr_state *state)
+{
+	for (size_t i = 0; state->unjudged && i < ARRAY_SIZE(judges); i++)
+		judge(ctx, state, judges[i].member, judges[i].check);
 }
 
 /* ----------------------------------------------------------------- RX modes */
@@ -246,7 +249,7 @@ static void end_rss(struct vdpr_ctx *ctx, struct vdpr_state *state)
 	if (state->member[VDPR_RSS] == VDPR_ABSENT ||
 	    state->member[VDPR_RSS] == VDPR_NULL)
 		return;
-	vdpr_observe_judge(ctx, state);
+	judge(ctx, state, VDPR_RSS, check_rss);
 	vdpr_member_drop(state, VDPR_RSS, VDPR_NULL);
 	vdpr_state_settle_hash(state);
 }

@@ -87,8 +87,11 @@ void vdpr_rss_clear(struct vdpr_rss *rss)
 
 void vdpr_rss_empty(struct vdpr_rss *rss)
 {
-	*rss = (struct vdpr_rss){ .table = rss->table,
-				  .table_cap = rss->table_cap };
+	rss->hash_types = 0;
+	rss->unclassified_queue = 0;
+	rss->max_tx_vq = 0;
+	rss->table_len = 0;
+	rss->key.len = 0;
 }
 
 int vdpr_rss_grow(struct vdpr_rss *rss, uint32_t table_len)
