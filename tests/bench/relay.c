@@ -2,9 +2,11 @@
 /* Relays COUNT commands of a guest, one after the other: for callgrind to count. */
 
 /*
- *   relay COUNT split|packed KIND
+ *   relay COUNT split|packed KIND [HOW]
  *
- * KIND is one of the table below. Each command comes in the pieces that Linux
+ * KIND is one of the table below, two of them with a + come by turns. HOW is
+ * "translated": guest memory is known to a callback alone, or "timed": the device
+ * has a limit for its answers. Each command comes in the pieces that Linux
  * sends it in - class and command, then the payload, in up to four pieces, then the
  * answer - by an indirect table: a kick, vdpr_shadow_process(), an answer of the
  * device's, vdpr_shadow_process() again. Guest and device are played outside of
@@ -254,10 +256,39 @@ static void check_recorded(struct vdpr_ctx *ctx, struct vdpr_shadow *shadow)
 	vdpr_state_free(saved);
 }
 
+static int translate(void *data, uint64_t gpa, size_t *len, bool write,
+		     void **host)
+{
+	struct guest *guest = data;
+	uint64_t offset = gpa - GUEST_GPA;
+
+	(void)write;
+	if (offset >= GUEST_LEN)
+		return -1;
+	if (*len > GUEST_LEN - offset)
+		*len = (size_t)(GUEST_LEN - offset);
+	*host = guest->mem + offset;
+	return 0;
+}
+
+/* "A" or "A+B". Return: how many. */
+static unsigned int find_kinds(char *names, const struct kind *out[2])
+{
+	char *second = strchr(names, '+');
+
+	if (second)
+		*second++ = '\0';
+	out[0] = find_kind(names);
+	out[1] = second ? find_kind(second) : out[0];
+	return out[0] && out[1] ? 1 + !!second : 0;
+}
+
 int main(int argc, char **argv)
 {
 	bool packed = argc > 2 && !strcmp(argv[2], "packed");
-	const struct kind *kind = argc > 3 ? find_kind(argv[3]) : NULL;
+	const char *how = argc > 4 ? argv[4] : "";
+	const struct kind *kind[2] = { NULL, NULL };
+	unsigned int kinds_given = argc > 3 ? find_kinds(argv[3], kind) : 0;
 	const struct vdpr_features features = {
 		{ FEATURES | (packed ? BIT_ULL(VIRTIO_F_RING_PACKED) : 0), 0 }
 	};
@@ -277,7 +308,8 @@ int main(int argc, char **argv)
 	struct guest guest;
 	uint64_t count = 0;
 
-	if (argc != 4 || !kind || vdpr_u64_parse(argv[1], 1000000, &count))
+	if (argc > 5 || !kinds_given ||
+	    vdpr_u64_parse(argv[1], 1000000, &count))
 		return 2;
 	assert_int_equal(vdpr_ctx_new(&ctx), 0);
 	assert_int_equal(vdpr_state_new(ctx, &state), 0);
@@ -297,11 +329,16 @@ int main(int argc, char **argv)
 	regions[1] = guest.region;
 	opts.regions = regions;
 	opts.n_regions = ARRAY_SIZE(regions);
+	opts.answer_msec = strcmp(how, "timed") ? 0 : 1000;
+	if (!strcmp(how, "translated")) {
+		opts.translate = translate;
+		opts.translate_data = &guest;
+	}
 	assert_int_equal(vdpr_shadow_new(ctx, &fake.dev, &opts, &shadow), 0);
 	ring = guest_opts(&guest);
 	assert_int_equal(vdpr_shadow_start(ctx, shadow, state, &ring), 0);
 	for (unsigned int k = 0; k < count; k++)
-		relay_one(ctx, shadow, &fake, &guest, k, kind);
+		relay_one(ctx, shadow, &fake, &guest, k, kind[k % 2]);
 	check_recorded(ctx, shadow);
 	vdpr_shadow_free(shadow);
 	guest_close(&guest);
