@@ -28,6 +28,9 @@
 #define CLIENTS_MAX 1024
 #define CLIENT_MSEC_DEFAULT 5000
 #define BACKLOG 64
+/* Where a client cannot be let in for want of descriptors or memory, the next look
+ * is after so long: meanwhile the loop must not spin. */
+#define DEAF_NSEC (NSEC_PER_SEC / 10)
 /* Read in one go; also what is kept for a request that is just beginning. */
 #define CHUNK (64u << 10)
 #define EVENTS 32
@@ -64,6 +67,8 @@ struct vdpr_control {
 	int stop; /* eventfd that ends the thread; -1: there is none */
 	pthread_t thread;
 	bool threaded;
+	uint64_t
+		deaf_until; /* CLOCK_MONOTONIC, ns: nobody is let in; 0: all are */
 	bool load_wanted;      /* a load is under way */
 	struct client *asking; /* its callback is running; or NULL */
 	struct client *client;
@@ -279,13 +284,30 @@ static void refuse(int fd)
 	vdpr_close_fd(fd);
 }
 
+static void set_deaf(struct vdpr_control *c, uint64_t until)
+{
+	/* Cannot fail: it is watched already. */
+	(void)watch(c, EPOLL_CTL_MOD, c->listen, until ? 0 : EPOLLIN,
+		    ID_LISTEN);
+	c->deaf_until = until;
+}
+
+static bool is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOMEM ||
+	       err == ENOBUFS;
+}
+
 static void on_listen(struct vdpr_control *c)
 {
 	struct client *client;
 	int fd = accept4(c->listen, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (is_shortage(errno))
+			set_deaf(c, vdpr_now() + DEAF_NSEC);
 		return;
+	}
 	client = may_connect(c, fd) ? find_place(c) : NULL;
 	if (!client) {
 		refuse(fd);
@@ -304,6 +326,10 @@ static void drop_late(struct vdpr_control *c)
 {
 	uint64_t now = vdpr_now(), next = UINT64_MAX;
 
+	if (c->deaf_until && c->deaf_until <= now)
+		set_deaf(c, 0);
+	if (c->deaf_until)
+		next = c->deaf_until;
 	for (size_t i = 0; i < c->n_clients; i++) {
 		struct client *client = &c->client[i];
 

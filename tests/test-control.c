@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -820,6 +821,43 @@ static void a_hundred_bad_clients_harm_nobody(void **state)
 	assert_int_equal(inject_fds(), before);
 }
 
+/* Out of descriptors: who waits is let in when there are some, and meanwhile the loop
+ * has nothing to do. */
+static void without_descriptors_the_loop_does_not_spin(void **state)
+{
+	struct world *w = *state;
+	struct rlimit before, none;
+	struct pollfd fd;
+	unsigned int calls = 0;
+	uint64_t until;
+	int client;
+
+	assert_int_equal(listen_with(w, 0, 0), 0);
+	client = dial(w);
+	say(client, "{\"command\":\"counts\"}\n");
+	fd = (struct pollfd){ vdpr_control_fd(w->control), POLLIN, 0 };
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	until = vdpr_now() + SEC / 4;
+	/* poll() itself wants no more of them than the limit allows. */
+	while (vdpr_now() < until) {
+		none.rlim_cur = before.rlim_cur;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		if (poll(&fd, 1, 10) > 0)
+			calls++;
+		none.rlim_cur = 0;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		assert_int_equal(vdpr_control_process(w->ctx, w->control), 0);
+	}
+	assert_true(calls > 0 && calls <= 8);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	serve(w, 300);
+	assert_has(hear(client), "\"exit\":0");
+	close(client);
+}
+
 static void endless_request_is_cut_off(void **state)
 {
 	static char chunk[1u << 16];
@@ -865,6 +903,7 @@ int main(void)
 		T(other_users_are_not_let_in),
 		T(a_hundred_bad_clients_harm_nobody),
 		T(endless_request_is_cut_off),
+		T(without_descriptors_the_loop_does_not_spin),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
