@@ -192,8 +192,21 @@ static int deadline_passed(struct vdpr_run *run)
 	return -ETIME;
 }
 
+/* Whoever gives up wants a reset device, however far we had come: one that an
+ * earlier restore has started, too. */
+static void touch_if_used(struct vdpr_run *run)
+{
+	uint8_t status = 0;
+
+	if (run->undoes && !run->dev->control &&
+	    !vdpr_dev_get_status(run->dev, &status) && status)
+		run->touched = true;
+}
+
 int vdpr_run_cancelled(struct vdpr_run *run)
 {
+	if (!run->touched)
+		touch_if_used(run);
 	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED, "%s: %s: interrupted",
 		  run->dev->name, vdpr_stage_name[run->report->stage]);
 	vdpr_cure(run->ctx, "%s",
@@ -485,7 +498,7 @@ void vdpr_run_undo(struct vdpr_run *run)
 		return;
 	/* Where even this fails, the close that follows resets; until then the
 	 * device may write, so the memory stays with the device's handle. */
-	if (vdpr_dev_reset(dev) || !run->cvq)
+	if (vdpr_dev_reset(dev))
 		return;
 	run->cvq = NULL;
 	vdpr_dev_drop_cvq(dev);
@@ -524,6 +537,7 @@ int vdpr_restore_run(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		ret = vdpr_run_begin(&run, ctx, dev, state, opts);
 	if (ret)
 		return ret;
+	run.undoes = true;
 	if (run.opts.flags & VDPR_RESTORE_PREWARM)
 		ret = vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				"options: prewarm needs vdpr_restore_begin()");

@@ -38,6 +38,7 @@ struct vdpr_run {
 	struct vdpr_dev_info info; /* stage 1 */
 	struct vdpr_fit fit;	   /* stage 2 */
 	bool touched;		   /* something was set: undo is a reset */
+	bool undoes;		   /* a failure ends in undo: no mere check */
 	int call_fd; /* the caller's, for the next control virtqueue; or -1 */
 	struct vdpr_cvq *cvq; /* also dev->cvq from stage 4 on */
 	uint16_t cvq_num;

@@ -477,6 +477,7 @@ int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		return ret;
 	}
 	r->run.events = true;
+	r->run.undoes = true;
 	/* Nobody knows how long the source still runs. */
 	if (!r->run.opts.deadline)
 		r->run.deadline = UINT64_MAX;

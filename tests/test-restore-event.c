@@ -582,9 +582,10 @@ static void iovas_may_be_the_callers_to_choose(void **state)
 
 /* ---------------------------------------------------------------------- cancel */
 
-/* Cancels after @at steps, by cancel or by free. False: it had ended before. */
-static bool cancel_at(const char *keys, unsigned int flags, size_t at,
-		      bool by_free)
+/* Cancels after @at steps, by cancel or by free, also on a device that runs since an
+ * earlier restore. False: it had ended before. */
+static bool cancel_at(const char *keys, unsigned int flags, bool used,
+		      size_t at, bool by_free)
 {
 	size_t fds = inject_fds();
 	struct world w;
@@ -596,6 +597,12 @@ static bool cancel_at(const char *keys, unsigned int flags, size_t at,
 	w.final = loop_state(EXAMPLE);
 	w.final->mac[5] ^= 1;
 	memset(w.final->vlan, 0xff, 200);
+	if (used) {
+		assert_int_equal(vdpr_restore_run(w.ctx, &w.wrap->base, w.state,
+						  &w.opts, NULL),
+				 0);
+		assert_int_equal(status_of(&w), 15);
+	}
 	begin(&w);
 	ret = at ? run(&w, at) : VDPR_STEP_AGAIN;
 	if (ret == VDPR_STEP_COMMIT) {
@@ -628,11 +635,11 @@ static bool cancel_at(const char *keys, unsigned int flags, size_t at,
 	return !ended;
 }
 
-static void check_cancel(const char *keys, unsigned int flags)
+static void check_cancel(const char *keys, unsigned int flags, bool used)
 {
 	size_t at = 0;
 
-	while (cancel_at(keys, flags, at, at % 2))
+	while (cancel_at(keys, flags, used, at, at % 2))
 		at++;
 	print_message("%s: cancelled after each of %zu steps\n", keys, at);
 	assert_true(at > 100);
@@ -641,9 +648,10 @@ static void check_cancel(const char *keys, unsigned int flags)
 static void cancel_after_any_step_leaves_a_reset_device(void **state)
 {
 	(void)state;
-	check_cancel("sim:pairs=4", 0);
-	check_cancel("sim:isolated=off", 0);
-	check_cancel("sim:mtu=1500", VDPR_RESTORE_PREWARM);
+	check_cancel("sim:pairs=4", 0, false);
+	check_cancel("sim:pairs=4", 0, true);
+	check_cancel("sim:isolated=off", 0, false);
+	check_cancel("sim:mtu=1500", VDPR_RESTORE_PREWARM, false);
 }
 
 static void a_cancel_descriptor_ends_the_pause_too(void **state)
