@@ -1077,7 +1077,8 @@ struct vdpr_next {
 VDPR_API void vdpr_restore_next(const struct vdpr_restore *restore,
 				struct vdpr_next *out);
 
-/** vdpr_restore_cancel() - give up: the device is reset before this returns.
+/** vdpr_restore_cancel() - give up: the device is reset before this returns,
+ * whatever it was doing when the restore began.
  * From another thread make opts.cancel_fd readable instead.
  * Return: 0 (the result is then -ECANCELED), -EALREADY (it had ended: a restored
  * device goes on running).
@@ -1199,7 +1200,7 @@ struct vdpr_shadow;
 /* The device may not write here; the guest's own buffers never are such. */
 #define VDPR_GUEST_READ_ONLY (1u << 0)
 
-/* A row of guest memory that this process has mapped. */
+/* A row of guest memory that this process has mapped. Rows do not overlap. */
 struct vdpr_guest_region {
 	size_t size;	    /* of this struct: VDPR_INIT() */
 	unsigned int flags; /* VDPR_GUEST_READ_ONLY */

@@ -242,6 +242,46 @@ static void test_pieces(void **data)
 		check_pieces(gpa);
 }
 
+static void test_regions_are_judged(void **data)
+{
+	static const struct {
+		uint64_t gpa[2], len[2];
+		uint32_t flags;
+		int ret;
+	} cases[] = {
+		{ { 0, 8 }, { 8, 8 }, 0, 0 },
+		{ { 8, 0 }, { 8, 8 }, VDPR_GUEST_READ_ONLY, 0 },
+		{ { 0, UINT64_MAX - 7 }, { 8, 8 }, 0, 0 },
+		{ { 0, 7 }, { 8, 8 }, 0, -EINVAL },
+		{ { 7, 0 }, { 8, 8 }, 0, -EINVAL },
+		{ { 0, 0 }, { 8, 1 }, 0, -EINVAL },
+		{ { 0, 4 }, { 16, 4 }, 0, -EINVAL },
+		{ { 0, UINT64_MAX - 6 }, { 8, 8 }, 0, -EINVAL },
+		{ { 0, 8 }, { 8, 0 }, 0, -EINVAL },
+		{ { 0, 8 }, { 8, 8 }, 0x80, -EINVAL },
+	};
+	uint8_t bytes[16];
+
+	(void)data;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vdpr_guest_region regions[2];
+		struct vdpr_guest_mem mem;
+
+		for (unsigned int k = 0; k < 2; k++)
+			regions[k] = (struct vdpr_guest_region){
+				.size = sizeof(regions[0]),
+				.gpa = cases[i].gpa[k],
+				.len = cases[i].len[k],
+				.host = bytes,
+				.flags = k ? cases[i].flags : 0,
+			};
+		assert_int_equal(
+			vdpr_guest_mem_init(&mem, NULL, NULL, regions, 2),
+			cases[i].ret);
+		vdpr_guest_mem_free(&mem);
+	}
+}
+
 static void test_preferred_region(void **data)
 {
 	const struct vdpr_guest_piece over[] = { { 0x1004, 1 }, { 0x1006, 3 } };
@@ -787,6 +827,7 @@ int main(void)
 		cmocka_unit_test(test_base),
 		cmocka_unit_test(test_suppression),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_regions_are_judged),
 		cmocka_unit_test(test_preferred_region),
 		cmocka_unit_test(test_setup_is_judged),
 		cmocka_unit_test(test_breaches),
