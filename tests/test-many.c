@@ -26,8 +26,8 @@
 
 #define MANY 1000
 #define FEW 100
-#define ROUNDS 7
-#define ROUNDS_MOST 21	  /* where others keep the machine busy */
+#define ROUNDS 5
+#define ROUNDS_MOST 12	  /* where others keep the machine busy */
 #define LIMIT_NSEC 100000 /* the issue's: a device, begin to result */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
