@@ -410,7 +410,9 @@ static int unquiesce(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 
 	if (!s->quiesced)
 		return vdpr_shadow_misuse(ctx, s, -EINVAL, "not quiesced");
-	if (s->suspended && acked(s, VHOST_BACKEND_F_RESUME)) {
+	/* A restore may have reset it, and dropped its CVQ, behind our back. */
+	if (s->suspended && vdpr_shadow_is_attached(s) &&
+	    acked(s, VHOST_BACKEND_F_RESUME)) {
 		ret = resume(ctx, s, opts);
 		if (ret)
 			reset_after(s);

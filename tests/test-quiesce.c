@@ -334,6 +334,38 @@ static void test_suspend_and_resume(void **data)
 	}
 }
 
+/* A restore that was begun meanwhile and given up has reset the device, and what was
+ * suspended is no more: it comes back by a restore. */
+static void test_a_restore_in_between_is_no_resume(void **data)
+{
+	struct vdpr_report *report = NULL;
+	struct vdpr_quiesce_opts quiet;
+	struct vdpr_restore_opts back;
+	struct vdpr_vring vrings[2];
+	struct vdpr_state *state = NULL;
+	struct vdpr_restore *restore = NULL;
+	struct world w;
+
+	(void)data;
+	setup(&w, 0, "");
+	add_vlan(&w, 5);
+	back = restore_opts(vrings, &w);
+	quiet = quiesce_opts(vrings);
+	if (vdpr_shadow_quiesce(w.ctx, w.shadow, &quiet, &state) ||
+	    vdpr_restore_begin(w.ctx, w.dev, state, &back, &restore))
+		fail_msg("%s", vdpr_ctx_error(w.ctx));
+	assert_int_equal(vdpr_restore_cancel(restore), 0);
+	vdpr_restore_free(restore);
+	if (vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, &report))
+		fail_msg("%s", vdpr_ctx_error(w.ctx));
+	assert_non_null(report);
+	vdpr_report_free(report);
+	vdpr_state_free(state);
+	add_vlan(&w, 7);
+	judge_device(&w);
+	done(&w);
+}
+
 /* RESUME, the control queue's SET_VRING_ENABLE: reset, and the next try restores. */
 static void test_a_failed_resume_is_a_reset(void **data)
 {
@@ -669,6 +701,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_suspend_and_resume),
+		cmocka_unit_test(test_a_restore_in_between_is_no_resume),
 		cmocka_unit_test(test_a_failed_resume_is_a_reset),
 		cmocka_unit_test(test_a_base_that_is_not_told),
 		cmocka_unit_test(test_a_broken_ring_is_no_obstacle),
