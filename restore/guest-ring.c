@@ -122,9 +122,12 @@ static int load_far(struct vdpr_guest_ring *ring, const struct table *table,
 	return 0;
 }
 
+/* No table that a chain can use is longer: nobody looks for the rest of it. */
 static _apart_ const uint8_t *ask_for(const struct vdpr_guest_ring *ring,
 				      struct vdpr_guest_desc desc)
 {
+	if (desc.len > (uint32_t)ring->num * VDPR_GUEST_DESC_SIZE)
+		return NULL;
 	return vdpr_guest_asked(ring->mem, desc.addr, desc.len, false);
 }
 
@@ -298,7 +301,7 @@ static _apart_ bool is_writable(const struct vdpr_guest_ring *ring,
 	size_t len = piece->len < *left ? piece->len : *left;
 
 	*left -= len;
-	return vdpr_guest_is_writable(ring->mem, piece->gpa, len);
+	return !len || vdpr_guest_is_writable(ring->mem, piece->gpa, len);
 }
 
 int vdpr_guest_ring_next(struct vdpr_guest_ring *ring,

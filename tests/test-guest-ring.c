@@ -633,6 +633,7 @@ static void test_breaches(void **data)
 struct pages {
 	uint8_t *mem;
 	unsigned int asked;
+	size_t longest; /* bytes that were wanted at once */
 };
 
 static int by_page(void *data, uint64_t gpa, size_t *len, bool write,
@@ -642,7 +643,10 @@ static int by_page(void *data, uint64_t gpa, size_t *len, bool write,
 	size_t left = 4096 - (size_t)(gpa & 4095);
 
 	(void)write;
+	assert_true(*len > 0);
 	pages->asked++;
+	if (*len > pages->longest)
+		pages->longest = *len;
 	if (*len > left)
 		*len = left;
 	*host = pages->mem + (gpa & (GUEST_LEN - 1));
@@ -660,18 +664,26 @@ static void test_pages(void **data)
 	} cases[] = {
 		{ { IN, 1, WRITE, 0 }, 1, 1 },
 		{ { IN, UINT32_MAX, WRITE, 0 }, 1, 17 },
+		/* Another behind it, of which nothing can be written. */
+		{ { IN, 0x10000, WRITE | NEXT, 2 }, 1, 17 },
 		{ { UINT64_MAX, 1, WRITE, 0 }, 1, 1 },
 		{ { UINT64_MAX, 2, WRITE, 0 }, -EPROTO, 0 },
 		{ { UINT64_MAX - 0x1ffff, UINT32_MAX, WRITE, 0 }, 1, 17 },
+		/* A table whose end nobody would get to. */
+		{ { LIST, UINT32_MAX - 15, TABLE, 0 }, 1, 4 },
 	};
 
 	(void)data;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const struct breach b = {
-			.desc = { { OUT, 9, NEXT, 1 }, cases[i].in },
+			.desc = { { OUT, 9, NEXT, 1 },
+				  cases[i].in,
+				  { IN, 1, WRITE, 0 } },
+			.list = { { OUT, 9, NEXT, 1 }, { IN, 1, WRITE, 0 } },
 		};
 		const struct vdpr_ring_format format = {
 			.ops = &vdpr_ring_split,
+			.indirect = true,
 		};
 		struct vdpr_guest_chain chain;
 		struct pages pages = { 0 };
@@ -685,6 +697,7 @@ static void test_pages(void **data)
 		assert_int_equal(vdpr_guest_ring_next(&w.ring, &chain),
 				 cases[i].ret);
 		assert_true(pages.asked <= cases[i].most);
+		assert_true(pages.longest <= VDPR_GUEST_ANSWER_MAX);
 		done(&w);
 	}
 }
