@@ -168,11 +168,23 @@ first_unanswered(const struct vdpr_run *run)
 	return NULL;
 }
 
+/* Whoever gives up, or has waited long enough, wants a reset device however far we
+ * had come: one that an earlier restore has started, too. */
+static void touch_if_used(struct vdpr_run *run)
+{
+	uint8_t status = 0;
+
+	if (!run->touched && run->undoes && !run->dev->control &&
+	    !vdpr_dev_get_status(run->dev, &status) && status)
+		run->touched = true;
+}
+
 static int deadline_passed(struct vdpr_run *run)
 {
 	const struct vdpr_plan_entry *entry = first_unanswered(run);
 	double after = seconds(vdpr_now() - run->began);
 
+	touch_if_used(run);
 	if (!entry) {
 		vdpr_fail(run->ctx, VDPR_CAUSE_DEADLINE, -ETIME,
 			  "%s: %s: the deadline passed after %.3f s",
@@ -187,26 +199,16 @@ static int deadline_passed(struct vdpr_run *run)
 			  entry->info->command, entry->len + 2, run->n_done,
 			  run->report->plan->count, after);
 	}
-	vdpr_cure(run->ctx, "the device was reset; try again, with --timeout "
-			    "if it is known to be slow");
+	vdpr_cure(run->ctx,
+		  "the device was %s; try again, with --timeout if it is known "
+		  "to be slow",
+		  run->touched ? "reset" : "not touched");
 	return -ETIME;
-}
-
-/* Whoever gives up wants a reset device, however far we had come: one that an
- * earlier restore has started, too. */
-static void touch_if_used(struct vdpr_run *run)
-{
-	uint8_t status = 0;
-
-	if (run->undoes && !run->dev->control &&
-	    !vdpr_dev_get_status(run->dev, &status) && status)
-		run->touched = true;
 }
 
 int vdpr_run_cancelled(struct vdpr_run *run)
 {
-	if (!run->touched)
-		touch_if_used(run);
+	touch_if_used(run);
 	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED, "%s: %s: interrupted",
 		  run->dev->name, vdpr_stage_name[run->report->stage]);
 	vdpr_cure(run->ctx, "%s",

@@ -654,6 +654,26 @@ static void cancel_after_any_step_leaves_a_reset_device(void **state)
 	check_cancel("sim:mtu=1500", VDPR_RESTORE_PREWARM, false);
 }
 
+/* Before anything else was done, on a device that an earlier restore has started. */
+static void a_deadline_resets_a_used_device(void **state)
+{
+	struct world w;
+	(void)state;
+
+	setup(&w, "sim:pairs=4", 0);
+	assert_int_equal(
+		vdpr_restore_run(w.ctx, &w.wrap->base, w.state, &w.opts, NULL),
+		0);
+	assert_int_equal(status_of(&w), 15);
+	w.opts.deadline = vdpr_now() - 1;
+	begin(&w);
+	assert_int_equal(run(&w, 0), -ETIME);
+	assert_int_equal(status_of(&w), 0);
+	assert_int_equal(wrap_mapped(w.wrap), 0);
+	assert_non_null(strstr(vdpr_ctx_cure(w.ctx), "the device was reset"));
+	done(&w);
+}
+
 static void a_cancel_descriptor_ends_the_pause_too(void **state)
 {
 	struct world w;
@@ -782,6 +802,7 @@ int main(void)
 		cmocka_unit_test(only_a_ring_that_changed_is_set_again),
 		cmocka_unit_test(iovas_may_be_the_callers_to_choose),
 		cmocka_unit_test(cancel_after_any_step_leaves_a_reset_device),
+		cmocka_unit_test(a_deadline_resets_a_used_device),
 		cmocka_unit_test(a_cancel_descriptor_ends_the_pause_too),
 		cmocka_unit_test(a_call_just_before_the_wait_is_not_lost),
 		cmocka_unit_test(the_descriptor_wakes_for_the_deadline),
