@@ -959,8 +959,9 @@ VDPR_API int vdpr_report_reason(const struct vdpr_report *report,
 				struct vdpr_reason_info *out);
 
 /** vdpr_restore_run() - restore a state: stages 1 to 9, blocking.
- * @dev: must not be in use. The device is reset first if its status is not 0;
- *       on any failure it is left reset.
+ * @dev: must not be in use. The device is reset first if its status is not 0; on
+ *       any failure from there on, and whenever it is cancelled or its time is
+ *       up, it is left reset.
  * @opts: may be NULL.
  * @out: what happened; set on failure too if a report could be made. Free it
  *       with vdpr_report_free().
@@ -1020,7 +1021,8 @@ enum vdpr_step {
  * @out: freed with vdpr_restore_free(), before @dev is closed and @ctx freed.
  * Return: 0, -EINVAL (options), -EBUSY (another restore of @dev is under way), or
  * the errno of epoll, of eventfd or, with @watch_msec, of timerfd. Without that a
- * timer is made when the device is first waited for, and fails the restore.
+ * timer is made at the pause, or when the device is first waited for, and fails the
+ * restore.
  */
 VDPR_API int vdpr_restore_begin(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 				const struct vdpr_state *state,
@@ -1243,8 +1245,9 @@ struct vdpr_shadow_opts {
  * @dev: must outlive the shadow.
  * @opts: where guest memory is.
  * @out: freed with vdpr_shadow_free().
- * Return: 0, -EINVAL (no memory is named, or a struct is smaller than in
- * 0.1), or the errno of epoll_create1(), eventfd() or timerfd_create().
+ * Return: 0, -EINVAL (no memory is named, a region has no length or unknown
+ * flags, wraps or overlaps another, or a struct is smaller than in 0.1), or the
+ * errno of epoll_create1(), eventfd() or timerfd_create().
  */
 VDPR_API int vdpr_shadow_new(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			     const struct vdpr_shadow_opts *opts,

@@ -16,7 +16,8 @@
 /*
  * Theory of operation. The handle's descriptor is an epoll with the control
  * virtqueue's call eventfd, the caller's cancel descriptor and, from the first wait
- * on, its config eventfd and a timer in it. The call eventfd stands for "there is
+ * or the end on, its config eventfd; a timer, too, from the first wait or the pause
+ * on, or from the beginning where the device is watched afterwards. The call eventfd stands for "there is
  * something to do", whoever says so: we before there is a control virtqueue, the
  * device afterwards. It is emptied before each wait; since the device may have
  * called just before, the ring is looked at once more then. A wait sets the timer
@@ -366,6 +367,9 @@ static int wait_for_commit(struct vdpr_restore *r)
 
 	if (!ret)
 		ret = watch_cvq(r);
+	/* What the second half may need is made while the guest still runs. */
+	if (!ret)
+		ret = make_timer(r);
 	if (!ret)
 		ret = set_timer(r, 0);
 	return ret ? ret : VDPR_STEP_COMMIT;
@@ -382,7 +386,8 @@ static int settle(struct vdpr_restore *r, int ret)
 		ret = set_ready(r, true);
 		ret = ret ? ret : VDPR_STEP_AGAIN;
 	}
-	return ret < 0 ? vdpr_run_call_failed(&r->run, "epoll", ret) : ret;
+	return ret < 0 ? vdpr_run_call_failed(&r->run, "epoll or timerfd", ret)
+		       : ret;
 }
 
 int vdpr_restore_process(struct vdpr_restore *r)
