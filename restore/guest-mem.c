@@ -152,27 +152,26 @@ void vdpr_guest_store(void *to, const void *from, size_t len)
 }
 #endif
 
-int vdpr_guest_read(const struct vdpr_guest_mem *mem, uint64_t gpa, void *to,
-		    size_t len)
+/* Memory that lies in several rows, or in regions. */
+static _apart_ int read_rows(const struct vdpr_guest_mem *mem, uint64_t gpa,
+			     uint8_t *to, size_t len)
 {
-	uint8_t *at = to;
-
 	while (len) {
 		size_t n = len;
 		const uint8_t *host = vdpr_guest_at(mem, gpa, &n, false);
 
 		if (!host)
 			return -EFAULT;
-		vdpr_guest_load(at, host, n);
-		at += n;
+		vdpr_guest_load(to, host, n);
+		to += n;
 		gpa += n;
 		len -= n;
 	}
 	return 0;
 }
 
-static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
-		       const uint8_t *from, size_t len)
+static _apart_ int write_rows(const struct vdpr_guest_mem *mem, uint64_t gpa,
+			      const uint8_t *from, size_t len)
 {
 	while (len) {
 		size_t n = len;
@@ -188,14 +187,25 @@ static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
 	return 0;
 }
 
-static int gather_far(const struct vdpr_guest_mem *mem, uint64_t gpa,
-		      uint8_t *to, size_t len)
+int vdpr_guest_read(const struct vdpr_guest_mem *mem, uint64_t gpa, void *to,
+		    size_t len)
 {
-	const uint8_t *host = vdpr_guest_asked(mem, gpa, len, false);
+	const uint8_t *row = vdpr_guest_asked(mem, gpa, len, false);
 
-	if (!host)
-		return vdpr_guest_read(mem, gpa, to, len);
-	vdpr_guest_load(to, host, len);
+	if (!row)
+		return read_rows(mem, gpa, to, len);
+	vdpr_guest_load(to, row, len);
+	return 0;
+}
+
+static int write_piece(const struct vdpr_guest_mem *mem, uint64_t gpa,
+		       const uint8_t *from, size_t len)
+{
+	uint8_t *row = vdpr_guest_asked(mem, gpa, len, true);
+
+	if (!row)
+		return write_rows(mem, gpa, from, len);
+	vdpr_guest_store(row, from, len);
 	return 0;
 }
 
@@ -214,7 +224,7 @@ int vdpr_guest_gather_pieces(const struct vdpr_guest_mem *mem,
 
 		if (offset < room)
 			vdpr_guest_load(at, mem->quick + offset, n);
-		else if (gather_far(mem, piece->gpa, at, n))
+		else if (vdpr_guest_read(mem, piece->gpa, at, n))
 			return -EFAULT;
 		at += n;
 		len -= n;
@@ -230,12 +240,10 @@ int vdpr_guest_scatter_pieces(const struct vdpr_guest_mem *mem,
 
 	for (size_t i = 0; len && i < n; i++) {
 		size_t part = piece[i].len < len ? piece[i].len : len;
-		uint8_t *host = vdpr_guest_asked(mem, piece[i].gpa, part, true);
+		int ret = write_piece(mem, piece[i].gpa, at, part);
 
-		if (host)
-			vdpr_guest_store(host, at, part);
-		else if (write_piece(mem, piece[i].gpa, at, part))
-			return -EFAULT;
+		if (ret)
+			return ret;
 		at += part;
 		len -= part;
 	}
