@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Relaying: the guest's commands to the device, its answers back and recorded. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "restore/command.h"
 #include "restore/ctx.h"
 #include "restore/shadow.h"
+
+static_assert(VDPR_RELAY_LONG_IN <= VDPR_GUEST_ANSWER_MAX,
+	      "what may be written of an answer was looked at");
 
 void vdpr_relay_clear(struct vdpr_shadow *s)
 {
