@@ -24,7 +24,7 @@ static void tell_endlessly(int fd)
 	tell(fd, megabyte, sizeof(megabyte));
 }
 
-int bad_client(const char *path, unsigned int i)
+int bad_client_dial(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -36,6 +36,15 @@ int bad_client(const char *path, unsigned int i)
 		close(fd);
 		return -1;
 	}
+	return fd;
+}
+
+int bad_client(const char *path, unsigned int i)
+{
+	int fd = bad_client_dial(path);
+
+	if (fd < 0)
+		return -1;
 	switch (i % BAD_MANNERS) {
 	case 0: /* says nothing */
 		break;
@@ -69,4 +78,35 @@ bool bad_client_is_out(int fd)
 		n = recv(fd, some, sizeof(some), MSG_DONTWAIT);
 	while (n > 0);
 	return n == 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+void bad_clients_begin(struct bad_clients *clients)
+{
+	*clients = (struct bad_clients){ .dialled = 0 };
+	for (unsigned int i = 0; i < BAD_CLIENTS; i++)
+		clients->fd[i] = -1;
+}
+
+void bad_clients_come(struct bad_clients *clients, const char *path,
+		      unsigned int many)
+{
+	for (unsigned int i = 0; i < BAD_CLIENTS && many; i++) {
+		if (clients->fd[i] >= 0) {
+			if (!bad_client_is_out(clients->fd[i]))
+				continue;
+			close(clients->fd[i]);
+			clients->out++;
+		}
+		clients->fd[i] = bad_client(path, clients->dialled++);
+		many--;
+	}
+}
+
+void bad_clients_end(struct bad_clients *clients)
+{
+	for (unsigned int i = 0; i < BAD_CLIENTS; i++) {
+		if (clients->fd[i] >= 0)
+			close(clients->fd[i]);
+		clients->fd[i] = -1;
+	}
 }

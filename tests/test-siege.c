@@ -36,8 +36,7 @@ struct world {
 	struct vdpr_shadow *shadow;
 	struct vdpr_control *control;
 	char folder[32], path[64];
-	int bad[BAD_CLIENTS];
-	unsigned int dialled, out;
+	struct bad_clients bad;
 };
 
 static void open_shadow(struct world *w)
@@ -82,8 +81,7 @@ static void open_control(struct world *w, unsigned int flags)
 static void setup(struct world *w, unsigned int flags)
 {
 	memset(w, 0, sizeof(*w));
-	for (unsigned int i = 0; i < BAD_CLIENTS; i++)
-		w->bad[i] = -1;
+	bad_clients_begin(&w->bad);
 	assert_int_equal(vdpr_ctx_new(&w->ctx), 0);
 	open_shadow(w);
 	open_control(w, flags);
@@ -98,30 +96,6 @@ static void done(struct world *w)
 	vdpr_state_free(w->state);
 	vdpr_ctx_free(w->ctx);
 	assert_int_equal(rmdir(w->folder), 0);
-}
-
-/* Some more of them, each in the place of one that is out. */
-static void besiege(struct world *w, unsigned int many)
-{
-	for (unsigned int i = 0; i < BAD_CLIENTS && many; i++) {
-		if (w->bad[i] >= 0) {
-			if (!bad_client_is_out(w->bad[i]))
-				continue;
-			close(w->bad[i]);
-			w->out++;
-		}
-		w->bad[i] = bad_client(w->path, w->dialled++);
-		many--;
-	}
-}
-
-static void end_siege(struct world *w)
-{
-	for (unsigned int i = 0; i < BAD_CLIENTS; i++) {
-		if (w->bad[i] >= 0)
-			close(w->bad[i]);
-		w->bad[i] = -1;
-	}
 }
 
 static bool is_ready(int fd)
@@ -184,7 +158,7 @@ static void commands_do_not_wait_for_bad_clients(void **data)
 	setup(&w, 0);
 	before = inject_fds();
 	for (uint16_t id = 0; id < COMMANDS; id++) {
-		besiege(&w, BURST);
+		bad_clients_come(&w.bad, w.path, BURST);
 		command(&w, id, true);
 		if (inject_fds() > during)
 			during = inject_fds();
@@ -192,9 +166,9 @@ static void commands_do_not_wait_for_bad_clients(void **data)
 	/* It was one, and they were let in and thrown out. */
 	assert_true(during > before + BAD_CLIENTS / 2);
 	assert_true(during <= before + BAD_CLIENTS + 16);
-	assert_true(w.dialled > BAD_CLIENTS && w.out > BAD_CLIENTS);
+	assert_true(w.bad.dialled > BAD_CLIENTS && w.bad.out > BAD_CLIENTS);
 	expect_recorded(&w, COMMANDS);
-	end_siege(&w);
+	bad_clients_end(&w.bad);
 	while (is_ready(vdpr_control_fd(w.control)))
 		turn(&w, true);
 	assert_int_equal(inject_fds(), before);
@@ -212,15 +186,15 @@ static void commands_do_not_wait_for_the_thread(void **data)
 	(void)data;
 	setup(&w, VDPR_CONTROL_THREAD);
 	/* Until it has thrown enough of them out: it has its own pace. */
-	while (commands < COMMANDS || w.out <= BAD_CLIENTS) {
+	while (commands < COMMANDS || w.bad.out <= BAD_CLIENTS) {
 		assert_true(vdpr_now() < until);
-		besiege(&w, BURST);
+		bad_clients_come(&w.bad, w.path, BURST);
 		command(&w, (uint16_t)(commands++ % COMMANDS), false);
 		if (commands > COMMANDS)
 			usleep(1000);
 	}
 	expect_recorded(&w, commands);
-	end_siege(&w);
+	bad_clients_end(&w.bad);
 	done(&w);
 }
 
