@@ -334,11 +334,22 @@ static void test_suspend_and_resume(void **data)
 	}
 }
 
+/* Not by RESUME: there is a report. */
+static void come_back_restored(struct world *w,
+			       const struct vdpr_restore_opts *back)
+{
+	struct vdpr_report *report = NULL;
+
+	if (vdpr_shadow_unquiesce(w->ctx, w->shadow, back, &report))
+		fail_msg("%s", vdpr_ctx_error(w->ctx));
+	assert_non_null(report);
+	vdpr_report_free(report);
+}
+
 /* A restore that was begun meanwhile and given up has reset the device, and what was
  * suspended is no more: it comes back by a restore. */
 static void test_a_restore_in_between_is_no_resume(void **data)
 {
-	struct vdpr_report *report = NULL;
 	struct vdpr_quiesce_opts quiet;
 	struct vdpr_restore_opts back;
 	struct vdpr_vring vrings[2];
@@ -356,10 +367,7 @@ static void test_a_restore_in_between_is_no_resume(void **data)
 		fail_msg("%s", vdpr_ctx_error(w.ctx));
 	assert_int_equal(vdpr_restore_cancel(restore), 0);
 	vdpr_restore_free(restore);
-	if (vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, &report))
-		fail_msg("%s", vdpr_ctx_error(w.ctx));
-	assert_non_null(report);
-	vdpr_report_free(report);
+	come_back_restored(&w, &back);
 	vdpr_state_free(state);
 	add_vlan(&w, 7);
 	judge_device(&w);
@@ -398,10 +406,7 @@ static void test_a_failed_resume_is_a_reset(void **data)
 		assert_int_equal(vdpr_dev_get_status(w.dev, &status), 0);
 		assert_int_equal(status, 0);
 		assert_false(is_answered(&w, 2));
-		if (vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, &report))
-			fail_msg("%s", vdpr_ctx_error(w.ctx));
-		assert_non_null(report);
-		vdpr_report_free(report);
+		come_back_restored(&w, &back);
 		assert_true(is_answered(&w, 50));
 		transmit(&w, 2);
 		assert_true(are_sent(&w, 2, 2000));
@@ -491,7 +496,6 @@ static void without_suspend(struct world *w)
 /* No SUSPEND: reset, used index, full restore from what was recorded. */
 static void test_reset_and_restore(void **data)
 {
-	struct vdpr_report *report = NULL;
 	struct vdpr_quiesce_opts quiet;
 	struct vdpr_restore_opts back;
 	struct vdpr_state *state = NULL;
@@ -518,10 +522,7 @@ static void test_reset_and_restore(void **data)
 	send_vlan(&w, 6);
 	transmit(&w, 2);
 	assert_false(is_answered(&w, 2));
-	if (vdpr_shadow_unquiesce(w.ctx, w.shadow, &back, &report))
-		fail_msg("%s", vdpr_ctx_error(w.ctx));
-	assert_non_null(report);
-	vdpr_report_free(report);
+	come_back_restored(&w, &back);
 	assert_true(are_sent(&w, 2, 2000));
 	assert_true(is_answered(&w, 50));
 	add_vlan(&w, 7);
