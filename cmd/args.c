@@ -295,15 +295,15 @@ static int check_words(struct cli *cli, const struct args *args)
 {
 	const struct command *c = cli->command;
 	bool extra = c && args->n_words > c->max_words;
+	const char *stray = extra && c->stray ? c->stray : NULL;
 	_cleanup_free_ char *cure = NULL;
 
 	if (!c || args_has(args, "--help") || args_has(args, "--version"))
 		return 0;
 	if (args->n_words >= c->min_words && !extra)
 		return 0;
-	if (asprintf(&cure, "%s%susage: vdpa-restore %s %s",
-		     extra && c->stray ? c->stray : "",
-		     extra && c->stray ? "; " : "", c->name, c->synopsis) < 0) {
+	if (asprintf(&cure, "%s%susage: vdpa-restore %s %s", stray ? stray : "",
+		     stray ? "; " : "", c->name, c->synopsis) < 0) {
 		cure = NULL;
 		return fail_memory(cli);
 	}

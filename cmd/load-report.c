@@ -164,6 +164,11 @@ static void print_counts(FILE *to, const cJSON *counts)
 		json_number(counts, "iotlb_writes"));
 }
 
+static const char *plural(int count)
+{
+	return count == 1 ? "" : "s";
+}
+
 int load_print_report(struct cli *cli, const char *text)
 {
 	_cleanup_json_ cJSON *root = cJSON_Parse(text);
@@ -171,7 +176,8 @@ int load_print_report(struct cli *cli, const char *text)
 		cJSON_GetObjectItemCaseSensitive(root, "commands");
 	const cJSON *counts = cJSON_GetObjectItemCaseSensitive(root, "counts");
 	int code, queues, warnings;
-	double usec, done = json_number(counts, "commands");
+	int commands_done = (int)json_number(counts, "commands");
+	double usec;
 
 	if (!root)
 		return fail_memory(cli);
@@ -184,9 +190,9 @@ int load_print_report(struct cli *cli, const char *text)
 	queues = print_enabled(cli->out, root);
 	warnings = print_warnings(cli->out, root);
 	fprintf(cli->out,
-		"%s: %.0f command%s, %d data queue%s enabled, %d warning%s, %.0f us\n",
-		json_number(root, "exit") > 0 ? "failed" : "restored", done,
-		done > 1 || done < 1 ? "s" : "", queues, queues == 1 ? "" : "s",
-		warnings, warnings == 1 ? "" : "s", usec);
+		"%s: %d command%s, %d data queue%s enabled, %d warning%s, %.0f us\n",
+		json_number(root, "exit") > 0 ? "failed" : "restored",
+		commands_done, plural(commands_done), queues, plural(queues),
+		warnings, plural(warnings), usec);
 	return 0;
 }

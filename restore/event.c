@@ -15,14 +15,14 @@
 
 /*
  * Theory of operation. The handle's descriptor is an epoll with the control
- * virtqueue's call eventfd, the caller's cancel descriptor and, from the first wait
- * or the end on, its config eventfd; a timer, too, from the first wait or the pause
- * on, or from the beginning where the device is watched afterwards. The call eventfd stands for "there is
- * something to do", whoever says so: we before there is a control virtqueue, the
- * device afterwards. It is emptied before each wait; since the device may have
- * called just before, the ring is looked at once more then. A wait sets the timer
- * to when something would be wrong. The config eventfd is edge-triggered, so
- * looking at the epoll is what clears it.
+ * virtqueue's call eventfd, the caller's cancel descriptor and, from the first
+ * wait or the end on, its config eventfd; a timer, too, from the first wait or the
+ * pause on, or from the beginning where the device is watched afterwards. The call
+ * eventfd stands for "there is something to do", whoever says so: we before there
+ * is a control virtqueue, the device afterwards. It is emptied before each wait;
+ * since the device may have called just before, the ring is looked at once more
+ * then. A wait sets the timer to when something would be wrong. The config eventfd
+ * is edge-triggered, so looking at the epoll is what clears it.
  */
 struct vdpr_restore {
 	struct vdpr_run run; /* report and lists are gone once it has ended */
