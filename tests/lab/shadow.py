@@ -214,8 +214,8 @@ class Test:
         bad.write(b"", close=True)
         code = bad.wait(20)
         told = json.loads(bytes(bad.out).split(b"\n")[1])
-        self.check(code == 0 and told["out"] > 50 and told["others"] > 0 and told["heard"] == 0,
-                   "besieged: bad clients are thrown out, other users hear nothing", (code, told))
+        self.check(code == 0 and told["out"] > 50 and told["refused"] > 0 and told["heard"] == 0,
+                   "besieged: bad clients are thrown out, other users refused", (code, told))
         after = self.descriptors()
         until = time.monotonic() + 10  # the last are thrown out when their time is over
         while after != before and time.monotonic() < until:

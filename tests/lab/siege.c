@@ -7,11 +7,12 @@
  * Whoever is thrown out is followed by the next; as root one comes as another user
  * each time, to a socket whose mode lets everybody try. At the end one line:
  *
- *   {"dialled": N, "out": N, "others": N, "heard": N}
+ *   {"dialled": N, "out": N, "refused": N, "heard": N}
  *
- * "out": were thrown out, "others": came as another user, "heard": had an answer
- * that is more than a refusal all the same.
+ * "out": were thrown out; of those who came as another user "refused" were told
+ * so, and "heard" had an answer that is more than that.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,36 +27,52 @@
 
 static struct {
 	struct bad_clients bad;
-	unsigned int others, heard;
-} siege;
+	int other; /* the other user's connection, or -1 */
+	unsigned int refused, heard;
+} siege = { .other = -1 };
 
-/* Asks, and goes on at once where it is not let in. */
-static void come_as_another(const char *path)
+static void dial_as_another(const char *path)
 {
-	struct pollfd answer = { .events = POLLIN };
-	char text[256] = "";
-
 	if (seteuid(NOBODY))
 		return;
-	answer.fd = bad_client_dial(path);
-	if (answer.fd >= 0) {
-		siege.others++;
-		(void)!send(answer.fd, "{\"command\":\"save\"}\n", 19,
-			    MSG_NOSIGNAL);
-		(void)poll(&answer, 1, 1000);
-		if (recv(answer.fd, text, sizeof(text) - 1, 0) > 0)
-			siege.heard += !strstr(text, "\"exit\":4");
-		close(answer.fd);
-	}
+	siege.other = bad_client_dial(path);
+	if (siege.other >= 0)
+		(void)!send(siege.other, "{\"command\":\"save\"}\n", 19,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (seteuid(0))
 		_exit(1);
 }
 
+/* What he has been told, if anything yet; he waits for his place like all others. */
+static void hear_as_another(void)
+{
+	char text[256] = "";
+	ssize_t n = recv(siege.other, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0 && strstr(text, "\"exit\":4"))
+		siege.refused++;
+	else if (n > 0)
+		siege.heard++;
+	close(siege.other);
+	siege.other = -1;
+}
+
+static void come_as_another(const char *path)
+{
+	if (siege.other < 0)
+		dial_as_another(path);
+	else
+		hear_as_another();
+}
+
+/* The other user first: where a hundred wait he may not even get a place to wait. */
 static void fill_up(const char *path)
 {
-	bad_clients_come(&siege.bad, path, BAD_CLIENTS);
 	if (!geteuid())
 		come_as_another(path);
+	bad_clients_come(&siege.bad, path, BAD_CLIENTS);
 }
 
 int main(int argc, char **argv)
@@ -74,7 +91,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (!poll(&in, 1, PAUSE_MSEC))
 		fill_up(argv[1]);
-	printf("{\"dialled\": %u, \"out\": %u, \"others\": %u, \"heard\": %u}\n",
-	       siege.bad.dialled, siege.bad.out, siege.others, siege.heard);
+	printf("{\"dialled\": %u, \"out\": %u, \"refused\": %u, \"heard\": %u}\n",
+	       siege.bad.dialled, siege.bad.out, siege.refused, siege.heard);
 	return 0;
 }
