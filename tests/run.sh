@@ -5,8 +5,9 @@
 # Every program prints "ok N - name" or "not ok N - name" lines ("# SKIP why" at
 # the end of an ok line is a skip). One that ends with another code than 0
 # without a "not ok" line counts as a failure of its own. The counts are added
-# as one line "passed failed skipped" to the file SUMMARY. A line that begins with
-# "## " is a number worth showing.
+# as one line "passed failed skipped" to the file SUMMARY, before it a line
+# "! PROGRAM: not ok N - name" for each that failed (and its "# " line, if one
+# follows). A line that begins with "## " is a number worth showing.
 set -u
 
 logdir=$1
@@ -45,6 +46,8 @@ for program in "$@"; do
 	grep -E '^ok .*# SKIP' "$log" | sed 's/^/         /'
 	sed -n 's/^## /         /p' "$log"
 	if [ "$bad" -ne 0 ]; then
+		grep -A 1 '^not ok' "$log" | grep -E '^(not ok|#)' | cut -c 1-400 |
+			sed "s|^|! $name: |" >>"$summary"
 		grep -nE '^not ok|: error:|ERROR|runtime error|Assertion' "$log" | head -20
 		echo "  ---- the end of $log:"
 		tail -n 40 "$log" | sed 's/^/  | /'
