@@ -29,9 +29,12 @@
  *   from any.
  * - No thread is started, but for the device of "sim" and with
  *   VDPR_CONTROL_THREAD.
- * - Option structs begin with their own size in bytes. Set it with
- *   VDPR_INIT(); members past the caller's size read as zero.
- *   One smaller than in the first version that had it may be refused (-EINVAL).
+ * - Structs that may grow begin with their own size in bytes. Set it with
+ *   VDPR_INIT(), also in those that a function fills in. Members past the caller's
+ *   size read as zero, or are left out of what is filled in; members past the
+ *   library's are not looked at, so a program that needs what is newer than the
+ *   library at hand asks vdpr_has_feature() first. One without a size, or smaller
+ *   than in the first version that had it, is refused (-EINVAL).
  */
 
 #include <stdbool.h>
@@ -217,7 +220,8 @@ VDPR_API void vdpr_state_free(struct vdpr_state *state);
  *
  * Everything that @state held before is dropped. Call it again whenever the
  * guest resets the device.
- * Return: 0, -EINVAL (a config member without its feature or out of range).
+ * Return: 0, -EINVAL (a config member without its feature or out of range, or
+ * @config has no size).
  */
 VDPR_API int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 			      const struct vdpr_features *offered,
@@ -501,7 +505,7 @@ VDPR_API size_t vdpr_qemu_stream_count(const struct vdpr_qemu_stream *stream);
 /** vdpr_qemu_stream_get() - one of them.
  * @index: 0..count-1, in the stream's order.
  * @out: strings live as long as @stream.
- * Return: 0 or -ERANGE.
+ * Return: 0, -ERANGE or -EINVAL (@out has no size).
  */
 VDPR_API int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream,
 				  size_t index, struct vdpr_qemu_nic_info *out);
@@ -708,7 +712,7 @@ struct vdpr_dev_info {
 
 /** vdpr_dev_examine() - ask a device what it is; only reads.
  * @out: strings live as long as the device.
- * Return: 0 or the errno of the ioctl that failed.
+ * Return: 0, -EINVAL (@out has no size) or the errno of the ioctl that failed.
  */
 VDPR_API int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 			      struct vdpr_dev_info *out);
@@ -952,7 +956,7 @@ struct vdpr_reason_info {
 /** vdpr_report_reason() - one reason of a report's stage 2.
  * @index: from 0.
  * @out: members past the caller's size are left out.
- * Return: 0, or -ERANGE when there are no more.
+ * Return: 0, -ERANGE when there are no more, -EINVAL (@out has no size).
  */
 VDPR_API int vdpr_report_reason(const struct vdpr_report *report,
 				enum vdpr_reason_list list, size_t index,
@@ -1112,7 +1116,7 @@ struct vdpr_event {
  *
  * Looked for by vdpr_restore_process(), during the restore and after its good end
  * for as long as the handle lives. Equal events that nobody has taken are one.
- * Return: 1 (@out is set), 0 none.
+ * Return: 1 (@out is set), 0 none, -EINVAL (@out has no size).
  */
 VDPR_API int vdpr_restore_event(struct vdpr_restore *restore,
 				struct vdpr_event *out);

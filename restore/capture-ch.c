@@ -437,13 +437,14 @@ int vdpr_capture_ch_snapshot(struct vdpr_ctx *ctx, const char *text, size_t len,
 			     const struct vdpr_capture_opts *opts,
 			     struct vdpr_state **out)
 {
-	const struct vdpr_capture_opts all = vdpr_capture_opts(opts);
+	struct vdpr_capture_opts all;
 	struct ch_file f = { .ctx = ctx };
 	struct vdpr_state *state = NULL;
 	struct ch_nic nic = { 0 };
 	int err = 0;
 
-	if (vdpr_any_null(ctx, out) || (len && vdpr_any_null(ctx, text)))
+	if (vdpr_any_null(ctx, out) || (len && vdpr_any_null(ctx, text)) ||
+	    vdpr_capture_opts_take(ctx, opts, &all))
 		return -EINVAL;
 	if (len > MAX_TEXT)
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EFBIG,

@@ -772,11 +772,12 @@ int vdpr_capture_qmp(struct vdpr_ctx *ctx, const char *path,
 		     const struct vdpr_capture_opts *opts,
 		     struct vdpr_state **out)
 {
-	const struct vdpr_capture_opts all = vdpr_capture_opts(opts);
+	struct vdpr_capture_opts all;
 	struct vdpr_qmp qmp;
 	int err;
 
-	if (vdpr_any_null(ctx, path, out))
+	if (vdpr_any_null(ctx, path, out) ||
+	    vdpr_capture_opts_take(ctx, opts, &all))
 		return -EINVAL;
 	vdpr_qmp_init(&qmp, ctx, path,
 		      all.deadline ? all.deadline

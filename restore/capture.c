@@ -7,18 +7,18 @@
 
 #include "restore/ctx.h"
 #include "restore/json-scan.h"
+#include "restore/sizes.h"
 
-struct vdpr_capture_opts vdpr_capture_opts(const struct vdpr_capture_opts *opts)
+int vdpr_capture_opts_take(struct vdpr_ctx *ctx,
+			   const struct vdpr_capture_opts *from,
+			   struct vdpr_capture_opts *to)
 {
-	struct vdpr_capture_opts all = VDPR_INIT(struct vdpr_capture_opts);
-	size_t size = sizeof(all);
-
-	if (opts && opts->size < size)
-		size = opts->size;
-	if (opts)
-		memcpy(&all, opts, size);
-	all.size = sizeof(all);
-	return all;
+	*to = (struct vdpr_capture_opts)VDPR_INIT(struct vdpr_capture_opts);
+	if (from && vdpr_struct_take(to, sizeof(*to), from, VDPR_LEAST_CAPTURE))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "options of %zu bytes: VDPR_INIT() is missing",
+				 from->size);
+	return 0;
 }
 
 /* Most names in a message. */

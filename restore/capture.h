@@ -5,9 +5,13 @@
 
 #include "restore/state.h"
 
-/* Options in full: what a shorter struct or NULL lacks is zero. */
-struct vdpr_capture_opts
-vdpr_capture_opts(const struct vdpr_capture_opts *opts);
+/* vdpr_capture_opts_take() - options in full.
+ * @from: may be NULL, for none.
+ * Return: 0 or -EINVAL (VDPR_INIT() is missing) with everything said.
+ */
+int vdpr_capture_opts_take(struct vdpr_ctx *ctx,
+			   const struct vdpr_capture_opts *from,
+			   struct vdpr_capture_opts *to);
 
 /* vdpr_capture_pick() - is it clear which NIC is meant?
  * @what: what the source calls itself in messages, such as "snapshot".

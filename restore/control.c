@@ -15,6 +15,7 @@
 #include <sys/un.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 /*
  * Each client is at one of three points: its request is arriving, its load is
@@ -561,9 +562,11 @@ static int take_opts(struct vdpr_ctx *ctx, struct vdpr_control *c,
 {
 	struct vdpr_control_opts *o = &c->opts;
 
-	if (opts)
-		memcpy(o, opts,
-		       opts->size < sizeof(*o) ? opts->size : sizeof(*o));
+	if (opts && vdpr_struct_take(o, sizeof(*o), opts, VDPR_LEAST_CONTROL))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "control: options of %zu bytes: VDPR_INIT() "
+				 "is missing",
+				 opts->size);
 	if (o->flags & ~(VDPR_CONTROL_THREAD | VDPR_CONTROL_UID) ||
 	    o->clients > CLIENTS_MAX)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
@@ -580,9 +583,12 @@ static int take_opts(struct vdpr_ctx *ctx, struct vdpr_control *c,
 static int take_ops(struct vdpr_ctx *ctx, struct vdpr_control *c,
 		    const struct vdpr_control_ops *ops)
 {
-	if (ops)
-		memcpy(&c->ops, ops,
-		       ops->size < sizeof(c->ops) ? ops->size : sizeof(c->ops));
+	if (ops && vdpr_struct_take(&c->ops, sizeof(c->ops), ops,
+				    VDPR_LEAST_CONTROL_OPS))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "control: ops of %zu bytes: VDPR_INIT() is "
+				 "missing",
+				 ops->size);
 	if (!c->ops.save && !c->ops.load && !c->ops.shadow)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "control: neither save, load nor shadow is "

@@ -340,7 +340,6 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 {
 	struct vdpr_dev_info info;
 	unsigned int step = 0;
-	size_t size;
 	int ret;
 
 	if (vdpr_any_null(ctx, dev, out))
@@ -350,10 +349,11 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 	} while (ret > 0);
 	if (ret)
 		return ret;
-	/* An older caller's struct ends earlier. */
-	size = out->size < sizeof(info) ? out->size : sizeof(info);
-	info.size = out->size;
-	memcpy(out, &info, size);
+	if (vdpr_struct_give(out, &info, sizeof(info)))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "%s: an info of %zu bytes: VDPR_INIT() is "
+				 "missing",
+				 dev->name, out->size);
 	return 0;
 }
 

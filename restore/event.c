@@ -179,15 +179,13 @@ static int look_at_device(struct vdpr_restore *r, bool called)
 int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 {
 	struct vdpr_event event = VDPR_INIT(struct vdpr_event);
-	size_t size;
+	int ret;
 
 	if (!r || !out)
 		return -EINVAL;
-	size = out->size < sizeof(event) ? out->size : sizeof(event);
 	if (!r->events)
 		return 0;
 	event.kind = (enum vdpr_event_kind)__builtin_ctz(r->events);
-	r->events &= ~BIT(event.kind);
 	event.status = r->status;
 	event.config =
 		(struct vdpr_net_config)VDPR_INIT(struct vdpr_net_config);
@@ -195,8 +193,10 @@ int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 	    vdpr_dev_read_config(r->run.dev, &r->run.info.features,
 				 r->run.info.config_size, &event.config))
 		event.config.has = 0;
-	event.size = out->size;
-	memcpy(out, &event, size);
+	ret = vdpr_struct_give(out, &event, sizeof(event));
+	if (ret)
+		return ret;
+	r->events &= ~BIT(event.kind);
 	return 1;
 }
 
@@ -570,17 +570,12 @@ void vdpr_restore_next(const struct vdpr_restore *r, struct vdpr_next *out)
 {
 	const struct vdpr_row *row;
 	struct vdpr_next next = VDPR_INIT(struct vdpr_next);
-	size_t size;
 
-	if (!out)
-		return;
-	size = out->size < sizeof(next) ? out->size : sizeof(next);
 	row = !r || r->ended ? NULL : vdpr_run_next(&r->run);
 	next.stage = row ? vdpr_stage_name[row->stage] : "";
 	next.request = row ? row->request : "";
 	next.may_be_slow = row && row->slow;
-	next.size = out->size;
-	memcpy(out, &next, size);
+	(void)vdpr_struct_give(out, &next, sizeof(next));
 }
 
 int vdpr_restore_cancel(struct vdpr_restore *r)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 /*
  * Theory of operation. A stream is: a magic number; the configuration; guest
@@ -106,14 +107,22 @@ int vdpr_qemu_stream_read(struct vdpr_ctx *ctx,
 			  struct vdpr_qemu_stream **out)
 {
 	struct vdpr_qemu_stream *stream;
+	struct vdpr_stream from;
 	int err;
 
-	if (vdpr_any_null(ctx, source, out) || vdpr_any_null(ctx, source->read))
+	if (vdpr_any_null(ctx, source, out))
 		return -EINVAL;
+	if (vdpr_struct_take(&from, sizeof(from), source, VDPR_LEAST_STREAM))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "stream: a source of %zu bytes: VDPR_INIT() "
+				 "is missing",
+				 source->size);
+	if (!from.read)
+		return vdpr_fail_null(ctx, "source->read");
 	stream = calloc(1, sizeof(*stream));
 	if (!stream)
 		return vdpr_fail_memory(ctx);
-	err = read_stream(ctx, source, stream);
+	err = read_stream(ctx, &from, stream);
 	if (err)
 		vdpr_qemu_stream_free(stream);
 	else
@@ -217,11 +226,9 @@ int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream, size_t index,
 {
 	struct vdpr_qemu_nic_info info = { 0 };
 	const struct vdpr_qemu_nic *nic;
-	size_t size;
 
 	if (!stream || !out)
 		return -EINVAL;
-	size = out->size;
 	if (index >= stream->n_nics)
 		return -ERANGE;
 	nic = stream->nic[index];
@@ -236,9 +243,7 @@ int vdpr_qemu_stream_get(const struct vdpr_qemu_stream *stream, size_t index,
 	info.max_virtqueue_pairs = nic->net.max_pairs;
 	info.vlans = (uint16_t)count_vlans(nic);
 	info.all_vlans = info.vlans && vdpr_qemu_all_vlans(stream, nic);
-	memcpy(out, &info, size < sizeof(info) ? size : sizeof(info));
-	out->size = size;
-	return 0;
+	return vdpr_struct_give(out, &info, sizeof(info));
 }
 
 /* "0000:00:02.0/virtio-net, 0000:00:03.0/virtio-net" */

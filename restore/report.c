@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 const char *const vdpr_stage_name[] = {
 	[VDPR_STAGE_EXAMINE] = "examine",     [VDPR_STAGE_COMPARE] = "compare",
@@ -128,7 +129,6 @@ int vdpr_report_reason(const struct vdpr_report *report,
 		return -ERANGE;
 	reason = &from->reason[index];
 	info = (struct vdpr_reason_info){
-		.size = out->size,
 		.section = reason->section,
 		.kind = reason->kind,
 		.name = reason->name,
@@ -137,9 +137,7 @@ int vdpr_report_reason(const struct vdpr_report *report,
 		.text = reason->text,
 		.cure = reason->cure,
 	};
-	/* An older caller's struct ends earlier. */
-	memcpy(out, &info, out->size < sizeof(info) ? out->size : sizeof(info));
-	return 0;
+	return vdpr_struct_give(out, &info, sizeof(info));
 }
 
 /* ------------------------------------------------------------------- JSON */

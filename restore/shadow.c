@@ -407,15 +407,10 @@ int vdpr_shadow_process(struct vdpr_ctx *ctx, struct vdpr_shadow *s,
 
 void vdpr_shadow_count(struct vdpr_shadow *s, struct vdpr_shadow_counts *out)
 {
-	size_t size;
-
-	if (!s || !out)
+	if (!s)
 		return;
-	size = out->size;
 	pthread_mutex_lock(&s->lock);
-	s->counts.size = size;
-	memcpy(out, &s->counts,
-	       size < sizeof(s->counts) ? size : sizeof(s->counts));
+	(void)vdpr_struct_give(out, &s->counts, sizeof(s->counts));
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -21,6 +21,20 @@ int vdpr_struct_take(void *to, size_t size, const void *from, size_t least)
 	return 0;
 }
 
+int vdpr_struct_give(void *out, const void *ours, size_t size)
+{
+	size_t theirs;
+
+	if (!out)
+		return -EINVAL;
+	memcpy(&theirs, out, sizeof(theirs));
+	if (theirs < sizeof(theirs))
+		return -EINVAL;
+	memcpy(out, ours, theirs < size ? theirs : size);
+	memcpy(out, &theirs, sizeof(theirs));
+	return 0;
+}
+
 int vdpr_vrings_take(const struct vdpr_vring *from, size_t count,
 		     struct vdpr_vring **out)
 {

@@ -29,6 +29,11 @@
 #define VDPR_LEAST_RESTORE VDPR_UP_TO(vdpr_restore_opts, flags)
 #define VDPR_LEAST_SHADOW VDPR_UP_TO(vdpr_shadow_opts, n_regions)
 #define VDPR_LEAST_QUIESCE VDPR_UP_TO(vdpr_quiesce_opts, flags)
+#define VDPR_LEAST_NET_CONFIG VDPR_UP_TO(vdpr_net_config, has)
+#define VDPR_LEAST_STREAM VDPR_UP_TO(vdpr_stream, length)
+#define VDPR_LEAST_CAPTURE VDPR_UP_TO(vdpr_capture_opts, flags)
+#define VDPR_LEAST_CONTROL_OPS VDPR_UP_TO(vdpr_control_ops, waiting)
+#define VDPR_LEAST_CONTROL VDPR_UP_TO(vdpr_control_opts, flags)
 
 /* vdpr_struct_take() - such a struct as this library knows it.
  * @to: ours, of @size bytes; zero on failure.
@@ -37,6 +42,13 @@
  * Return: 0, -EINVAL (NULL, or shorter than that: VDPR_INIT() is missing).
  */
 int vdpr_struct_take(void *to, size_t size, const void *from, size_t least);
+
+/* vdpr_struct_give() - fill in such a struct of a caller's, as far as it goes.
+ * @out: the caller's; keeps its size. What it has beyond ours is left alone.
+ * @ours: of @size bytes.
+ * Return: 0, -EINVAL (NULL, or of no size: VDPR_INIT() is missing).
+ */
+int vdpr_struct_give(void *out, const void *ours, size_t size);
 
 /* vdpr_vrings_take() - rings of a caller's, whose structs have the stride of its
  * header.

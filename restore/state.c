@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 const char *const vdpr_section_name[VDPR_SECTION_COUNT] = {
 	[VDPR_SECTION_MAC] = "mac",
@@ -209,17 +210,6 @@ void vdpr_state_free(struct vdpr_state *state)
 	free(state);
 }
 
-/* A caller's struct may be shorter than ours: what it lacks reads as zero. */
-static void copy_config(struct vdpr_net_config *to,
-			const struct vdpr_net_config *from)
-{
-	memset(to, 0, sizeof(*to));
-	if (from)
-		memcpy(to, from,
-		       from->size < sizeof(*to) ? from->size : sizeof(*to));
-	to->size = sizeof(*to);
-}
-
 int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		     const struct vdpr_features *offered,
 		     const struct vdpr_features *negotiated,
@@ -230,12 +220,17 @@ int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 				   : negotiated ? *negotiated
 						: none;
 	struct vdpr_features acked = negotiated ? *negotiated : none;
-	struct vdpr_net_config copy;
+	struct vdpr_net_config copy = VDPR_INIT(struct vdpr_net_config);
 	char why[VDPR_WHY];
 
 	if (vdpr_any_null(ctx, state))
 		return -EINVAL;
-	copy_config(&copy, config);
+	if (config && vdpr_struct_take(&copy, sizeof(copy), config,
+				       VDPR_LEAST_NET_CONFIG))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "state: start: a config of %zu bytes: "
+				 "VDPR_INIT() is missing",
+				 config->size);
 	if (vdpr_check_config(&all, &copy, why))
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EINVAL,
 				 "state: start: config.%s", why);
@@ -284,7 +279,6 @@ int vdpr_state_vring(const struct vdpr_state *state, uint32_t index,
 
 	if (!state || !out)
 		return -EINVAL;
-	ring.size = out->size;
 	v = find_vring(state, index);
 	if (!v)
 		return -ENOENT;
@@ -296,8 +290,7 @@ int vdpr_state_vring(const struct vdpr_state *state, uint32_t index,
 	ring.desc = v->desc;
 	ring.driver = v->driver;
 	ring.device = v->device;
-	memcpy(out, &ring, out->size < sizeof(ring) ? out->size : sizeof(ring));
-	return 0;
+	return vdpr_struct_give(out, &ring, sizeof(ring));
 }
 
 /* ------------------------------------------------------------- reset state */

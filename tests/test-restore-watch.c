@@ -117,7 +117,7 @@ static void a_config_change_is_an_event_after_the_end(void **state)
 
 static void a_device_that_breaks_down_is_an_event_after_the_end(void **state)
 {
-	struct vdpr_event event;
+	struct vdpr_event event = { 0 };
 	struct world w;
 	(void)state;
 
@@ -126,6 +126,8 @@ static void a_device_that_breaks_down_is_an_event_after_the_end(void **state)
 	break_device(&w);
 	assert_true(loop_readable(vdpr_restore_get_fd(w.restore), 5000));
 	assert_int_equal(vdpr_restore_process(w.restore), 0);
+	/* Without VDPR_INIT() it is not lost. */
+	assert_int_equal(vdpr_restore_event(w.restore, &event), -EINVAL);
 	assert_int_equal(next_event(&w, &event), 1);
 	assert_int_equal(event.kind, VDPR_EVENT_NEEDS_RESET);
 	assert_true(event.status & VIRTIO_CONFIG_S_NEEDS_RESET);

@@ -249,6 +249,90 @@ static int judge_target(struct world *w, const struct theirs *t)
 	return ret == -ENOTSUP ? 0 : ret;
 }
 
+static int judge_net_config(struct world *w, const struct theirs *t)
+{
+	struct vdpr_features offered = { .word = { 1ull << VIRTIO_NET_F_MTU } };
+	int ret;
+
+	PUT(t, 0,
+	    struct vdpr_net_config ours = { .has = VDPR_CONFIG_MTU,
+					    .mtu = 9000 });
+	ret = vdpr_state_start(w->ctx, w->state, &offered, &offered,
+			       (const void *)t->bytes, 0);
+	if (!ret && t->size >= VDPR_UP_TO(vdpr_net_config, mtu))
+		assert_int_equal(w->state->config.mtu, 9000);
+	return ret;
+}
+
+static ssize_t read_nothing(void *data, uint64_t offset, void *buf, size_t len)
+{
+	(void)data;
+	(void)offset;
+	(void)buf;
+	(void)len;
+	return 0;
+}
+
+/* Nothing is in it: that is judged later. */
+static int judge_stream(struct world *w, const struct theirs *t)
+{
+	struct vdpr_qemu_stream *out;
+	int ret;
+
+	PUT(t, 0, struct vdpr_stream ours = { .read = read_nothing });
+	ret = vdpr_qemu_stream_read(w->ctx, (const void *)t->bytes, &out);
+	return ret == -EBADMSG ? 0 : ret;
+}
+
+static int judge_capture(struct world *w, const struct theirs *t)
+{
+	struct vdpr_state *out;
+	int ret;
+
+	PUT(t, 0, struct vdpr_capture_opts ours = { .flags = 0 });
+	ret = vdpr_capture_ch_snapshot(w->ctx, "{}", 2, (const void *)t->bytes,
+				       &out);
+	if (ret == -EINVAL)
+		assert_int_equal(vdpr_capture_qmp(w->ctx, "/dev/null/none",
+						  (const void *)t->bytes, &out),
+				 ret);
+	return ret == -EBADMSG ? 0 : ret;
+}
+
+#define CONTROL_PATH "/dev/null/none" /* cannot be listened on */
+
+static int on_save(void *data, struct vdpr_ctx *ctx, struct vdpr_state **out)
+{
+	(void)data;
+	(void)ctx;
+	(void)out;
+	return -ENODATA;
+}
+
+static int judge_control_ops(struct world *w, const struct theirs *t)
+{
+	struct vdpr_control *out;
+	int ret;
+
+	PUT(t, 0, struct vdpr_control_ops ours = { .save = on_save });
+	ret = vdpr_control_new(w->ctx, CONTROL_PATH, (const void *)t->bytes,
+			       NULL, &out);
+	return ret == -ENOTDIR ? 0 : ret;
+}
+
+static int judge_control(struct world *w, const struct theirs *t)
+{
+	struct vdpr_control_ops ops = VDPR_INIT(struct vdpr_control_ops);
+	struct vdpr_control *out;
+	int ret;
+
+	ops.save = on_save;
+	PUT(t, 0, struct vdpr_control_opts ours = { .flags = 0 });
+	ret = vdpr_control_new(w->ctx, CONTROL_PATH, &ops,
+			       (const void *)t->bytes, &out);
+	return ret == -ENOTDIR ? 0 : ret;
+}
+
 /* ------------------------------------------------------------------ the table */
 
 /* Bytes of the struct in 0.1: numbers, so that a member that is added changes
@@ -271,6 +355,12 @@ static const struct {
 	{ "restore_opts", 12, sizeof(struct vdpr_restore_opts), judge_restore },
 	{ "quiesce_opts", 12, sizeof(struct vdpr_quiesce_opts), judge_quiesce },
 	{ "shadow_opts", 48, sizeof(struct vdpr_shadow_opts), judge_shadow },
+	{ "net_config", 12, sizeof(struct vdpr_net_config), judge_net_config },
+	{ "stream", 32, sizeof(struct vdpr_stream), judge_stream },
+	{ "capture_opts", 12, sizeof(struct vdpr_capture_opts), judge_capture },
+	{ "control_ops", 48, sizeof(struct vdpr_control_ops),
+	  judge_control_ops },
+	{ "control_opts", 12, sizeof(struct vdpr_control_opts), judge_control },
 };
 
 static void judge(struct world *w, size_t i, size_t size, int want)
@@ -356,6 +446,46 @@ static void what_is_missing_reads_as_zero(void **state)
 	assert_int_equal(ours.old, 0);
 }
 
+/* A struct of the caller's is filled in as far as its header knew it. */
+static void what_is_given_ends_where_theirs_does(void **state)
+{
+	static const struct {
+		size_t size;
+		uint64_t old, added;
+	} ours = { sizeof(ours), 7, 8 };
+	uint64_t theirs[4] = { 0, 1, 2, 3 };
+
+	(void)state;
+	assert_int_equal(vdpr_struct_give(NULL, &ours, sizeof(ours)), -EINVAL);
+	assert_int_equal(vdpr_struct_give(theirs, &ours, sizeof(ours)),
+			 -EINVAL);
+	assert_int_equal(theirs[1], 1);
+	theirs[0] = 2 * sizeof(*theirs);
+	assert_int_equal(vdpr_struct_give(theirs, &ours, sizeof(ours)), 0);
+	assert_int_equal(theirs[0], 2 * sizeof(*theirs));
+	assert_int_equal(theirs[1], 7);
+	assert_int_equal(theirs[2], 2);
+	theirs[0] = sizeof(theirs);
+	assert_int_equal(vdpr_struct_give(theirs, &ours, sizeof(ours)), 0);
+	assert_int_equal(theirs[0], sizeof(theirs));
+	assert_int_equal(theirs[2], 8);
+	assert_int_equal(theirs[3], 3);
+}
+
+/* Nobody takes nothing for an answer. */
+static void what_has_no_size_is_not_filled_in(void **state)
+{
+	struct vdpr_dev_info info = { 0 };
+	struct world w;
+
+	(void)state;
+	setup(&w);
+	assert_int_equal(vdpr_dev_examine(w.ctx, w.dev, &info), -EINVAL);
+	assert_string_equal(vdpr_ctx_error(w.ctx),
+			    "sim: an info of 0 bytes: VDPR_INIT() is missing");
+	done(&w);
+}
+
 #define MISUSED(ctx, call)                                               \
 	do {                                                             \
 		assert_int_equal((call), -EINVAL);                       \
@@ -408,6 +538,8 @@ int main(void)
 		cmocka_unit_test(structs_of_any_header),
 		cmocka_unit_test(what_is_not_there_is_not_looked_at),
 		cmocka_unit_test(what_is_missing_reads_as_zero),
+		cmocka_unit_test(what_is_given_ends_where_theirs_does),
+		cmocka_unit_test(what_has_no_size_is_not_filled_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
