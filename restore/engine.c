@@ -179,6 +179,18 @@ static void touch_if_used(struct vdpr_run *run)
 		run->touched = true;
 }
 
+/* What has become of the device, now that the restore is given up. */
+static const char *fate(const struct vdpr_run *run)
+{
+	const struct vdpr_dev_hooks *control = run->dev->control;
+
+	if (control ? control->reset != NULL : run->touched)
+		return "the device was reset";
+	if (control && run->next)
+		return "commands were sent, so the device must be reset";
+	return "the device was not touched";
+}
+
 static int deadline_passed(struct vdpr_run *run)
 {
 	const struct vdpr_plan_entry *entry = first_unanswered(run);
@@ -200,9 +212,8 @@ static int deadline_passed(struct vdpr_run *run)
 			  run->report->plan->count, after);
 	}
 	vdpr_cure(run->ctx,
-		  "the device was %s; try again, with --timeout if it is known "
-		  "to be slow",
-		  run->touched ? "reset" : "not touched");
+		  "%s; try again, with --timeout if it is known to be slow",
+		  fate(run));
 	return -ETIME;
 }
 
@@ -211,9 +222,7 @@ int vdpr_run_cancelled(struct vdpr_run *run)
 	touch_if_used(run);
 	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED, "%s: %s: interrupted",
 		  run->dev->name, vdpr_stage_name[run->report->stage]);
-	vdpr_cure(run->ctx, "%s",
-		  run->touched ? "the device was reset"
-			       : "the device was not touched");
+	vdpr_cure(run->ctx, "%s", fate(run));
 	return -ECANCELED;
 }
 

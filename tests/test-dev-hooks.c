@@ -150,7 +150,17 @@ static void prewarm_needs_suspend_and_resume(void **state)
 
 #define RING_ROOM 5
 
-enum misbehaviour { NONE, REFUSES, REPEATS, TOO_LONG, NO_SUCH, SILENT, BREAKS };
+/* LEAVES: silent, and no reset is given. */
+enum misbehaviour {
+	NONE,
+	REFUSES,
+	REPEATS,
+	TOO_LONG,
+	NO_SUCH,
+	SILENT,
+	BREAKS,
+	LEAVES
+};
 
 /* A VMM's own control virtqueue: takes a few commands at a time and answers them
  * in another order, the state that they make beside it. */
@@ -229,7 +239,7 @@ static int vmm_poll(void *data, uint64_t *token, void *in, size_t in_len,
 	uint8_t answer[16] = { 0 };
 	size_t i = vmm->n - 1;
 
-	if (!vmm->kicked || vmm->how == SILENT)
+	if (!vmm->kicked || vmm->how == SILENT || vmm->how == LEAVES)
 		return 0;
 	if (!vmm->n) {
 		vmm->kicked = false;
@@ -303,7 +313,7 @@ static void control_open(struct control *c, enum misbehaviour how)
 	hooks.poll = vmm_poll;
 	hooks.kick = vmm_kick;
 	hooks.enable = vmm_enable;
-	hooks.reset = vmm_reset;
+	hooks.reset = how == LEAVES ? NULL : vmm_reset;
 	if (vdpr_dev_from_hooks(c->ctx, "vmm", &hooks, &c->dev))
 		fail_msg("%s", vdpr_ctx_error(c->ctx));
 }
@@ -404,6 +414,46 @@ static void a_ring_that_answers_wrongly_is_given_up(void **state)
 	}
 }
 
+/* Whoever gives up is told what has become of his device. */
+static void a_cancel_says_what_was_done(void **state)
+{
+	static const struct {
+		enum misbehaviour how;
+		bool commit;
+		const char *cure;
+	} cases[] = {
+		{ LEAVES, false, "the device was not touched" },
+		{ LEAVES, true,
+		  "commands were sent, so the device must be reset" },
+		{ SILENT, true, "the device was reset" },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vdpr_restore *restore;
+		struct control c;
+
+		control_open(&c, cases[i].how);
+		assert_int_equal(vdpr_restore_begin(c.ctx, c.dev, c.example,
+						    &c.opts, &restore),
+				 0);
+		assert_int_equal(loop_run(restore), VDPR_STEP_COMMIT);
+		if (cases[i].commit) {
+			assert_int_equal(
+				vdpr_restore_commit(restore, NULL, NULL), 0);
+			while (!c.vmm.kicks)
+				assert_true(vdpr_restore_process(restore) >= 0);
+		}
+		assert_int_equal(vdpr_restore_cancel(restore), 0);
+		assert_int_equal(vdpr_restore_result(restore, NULL),
+				 -ECANCELED);
+		assert_string_equal(vdpr_ctx_cure(c.ctx), cases[i].cure);
+		assert_int_equal(c.vmm.resets, cases[i].how == SILENT);
+		vdpr_restore_free(restore);
+		control_close(&c);
+	}
+}
+
 /* ----------------------------------------------------------------------- forms */
 
 static void hooks_of_neither_kind_are_refused(void **state)
@@ -443,6 +493,7 @@ int main(void)
 		cmocka_unit_test(a_callers_own_ring_carries_the_commands),
 		cmocka_unit_test(and_from_an_event_loop),
 		cmocka_unit_test(a_ring_that_answers_wrongly_is_given_up),
+		cmocka_unit_test(a_cancel_says_what_was_done),
 		cmocka_unit_test(hooks_of_neither_kind_are_refused),
 	};
 
