@@ -104,7 +104,7 @@ def piped(path, pages, command):
 
 def pipe(tool, path, pages):
     cat, ours = [], []
-    for _ in range(15):
+    for _ in range(40):
         cat.append(piped(path, pages, ["cat"]))
         ours.append(piped(path, pages, [tool, "save", "-q", "--qemu-stream", "-"]))
         if min(cat) / min(ours) >= 0.8:
