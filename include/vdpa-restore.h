@@ -33,8 +33,9 @@
  *   VDPR_INIT(), also in those that a function fills in. Members past the caller's
  *   size read as zero, or are left out of what is filled in; members past the
  *   library's are not looked at, so a program that needs what is newer than the
- *   library at hand asks vdpr_has_feature() first. One without a size, or smaller
- *   than in the first version that had it, is refused (-EINVAL).
+ *   library at hand asks vdpr_has_feature() first. One without a size is refused
+ *   (-EINVAL, VDPR_CAUSE_USAGE), one smaller than in the first version that had it
+ *   may be; a function that returns no errno then fills in nothing.
  */
 
 #include <stdbool.h>
@@ -251,7 +252,7 @@ struct vdpr_vring;
  * @out: its "size" is set by the caller. num and the addresses are 0 where the state
  *       does not tell them, kick_fd and call_fd are -1.
  * Return: 0, -ENOENT (the state has no such ring), -ENODATA (it has, but not its
- * base).
+ * base), -EINVAL (@out has no size).
  */
 VDPR_API int vdpr_state_vring(const struct vdpr_state *state, uint32_t index,
 			      struct vdpr_vring *out);
@@ -362,6 +363,7 @@ VDPR_API const char *vdpr_command_section(uint8_t ctrl_class, uint8_t command);
 /** vdpr_command_describe() - decode a command for people, on one line.
  * @out: e.g. "VLAN_ADD 42"; freed by the caller with free(). A command that is
  *       unknown or too short is shown as bytes.
+ * Return: 0, -EINVAL (@command has no size), -ENOMEM.
  */
 VDPR_API int vdpr_command_describe(struct vdpr_ctx *ctx,
 				   const struct vdpr_command *command,
@@ -374,8 +376,8 @@ VDPR_API int vdpr_command_describe(struct vdpr_ctx *ctx,
  *
  * A command whose values the state cannot hold makes its section unknown and
  * logs the reason; a class that the tables do not know makes "class_N" unknown.
- * Return: 0, -EINVAL (no features known, or a payload that is too short: the
- * state is unchanged).
+ * Return: 0, -EINVAL (no features known, a payload that is too short, or @command
+ * has no size: the state is unchanged).
  */
 VDPR_API int vdpr_observe(struct vdpr_ctx *ctx, struct vdpr_state *state,
 			  const struct vdpr_command *command);
@@ -397,11 +399,11 @@ VDPR_API size_t vdpr_plan_count(const struct vdpr_plan *plan);
 
 /** vdpr_plan_get() - one command.
  * @index: 0..count-1.
- * @out: size, ctrl_class, command, data and data_len are set; the data lives as
- *       long as the plan.
+ * @out: ctrl_class, command, data and data_len are set; the data lives as long as
+ *       the plan.
  * @after_enable: true if the command is sent after the data queues are enabled;
  *                may be NULL.
- * Return: 0 or -ERANGE.
+ * Return: 0, -ERANGE or -EINVAL (@out has no size).
  */
 VDPR_API int vdpr_plan_get(const struct vdpr_plan *plan, size_t index,
 			   struct vdpr_command *out, bool *after_enable);
@@ -476,7 +478,8 @@ struct vdpr_qemu_nic_info {
  * used does not grow with the stream.
  * Return: 0 (also with no such device), -EBADMSG (not a stream, truncated, or of
  * a kind that is not known: the message has offset and section), or what
- * @source's read returned; the cause is VDPR_CAUSE_INPUT.
+ * @source's read returned, with VDPR_CAUSE_INPUT; -EINVAL (@source has no size or no
+ * read), with VDPR_CAUSE_USAGE.
  * Rests on QEMU's migration/savevm.c, migration/ram.c, hw/virtio/virtio.c and
  * hw/net/virtio-net.c, 7.2 to 10.2.
  */
@@ -551,7 +554,8 @@ VDPR_API void vdpr_qemu_stream_free(struct vdpr_qemu_stream *stream);
  *   (VDPR_CAUSE_INPUT);
  * - -ENODEV: the NIC that was asked for is not there; -ENOTUNIQ: there are
  *   several and none was asked for (VDPR_CAUSE_USAGE; the message lists those
- *   that are there).
+ *   that are there);
+ * - -EINVAL: the options have no size (VDPR_CAUSE_USAGE).
  */
 
 /* Where QEMU 8.1 to 10.0 gives a VLAN table of ones throughout, which it does
@@ -780,7 +784,7 @@ struct vdpr_dev_hooks {
 /** vdpr_dev_from_hooks() - a device behind a caller's callbacks.
  * @name: for messages; copied.
  * @hooks: copied; what @data points to must outlive the device.
- * Return: 0, -EINVAL (neither kind, or both, is whole).
+ * Return: 0, -EINVAL (neither kind, or both, is whole; or @info has no size).
  */
 VDPR_API int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 				 const struct vdpr_dev_hooks *hooks,

@@ -225,9 +225,9 @@ int vdpr_command_describe(struct vdpr_ctx *ctx,
 	_cleanup_buf_ struct vdpr_buf text = { 0 };
 	struct vdpr_command c;
 
-	if (vdpr_any_null(ctx, command, out))
+	if (vdpr_any_null(ctx, command, out) ||
+	    vdpr_command_take(ctx, command, &c))
 		return -EINVAL;
-	c = vdpr_command_read(command);
 	info = vdpr_command_find(c.ctrl_class, c.command);
 	if (info)
 		vdpr_buf_str(&text, info->name);

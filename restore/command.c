@@ -3,10 +3,13 @@
 #include "restore/command.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "restore/command-fns.h"
+#include "restore/ctx.h"
 #include "restore/payload.h"
+#include "restore/sizes.h"
 
 #define SECTION_ANNOUNCE "announce"
 
@@ -155,4 +158,19 @@ const char *vdpr_command_section(uint8_t ctrl_class, uint8_t command)
 		vdpr_command_find(ctrl_class, command);
 
 	return info ? info->section : NULL;
+}
+
+int vdpr_command_take(struct vdpr_ctx *ctx, const struct vdpr_command *from,
+		      struct vdpr_command *to)
+{
+	if (vdpr_struct_take(to, sizeof(*to), from, VDPR_LEAST_COMMAND))
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+				 "a command of %zu bytes: VDPR_INIT() is "
+				 "missing",
+				 from->size);
+	if (!to->data)
+		to->data_len = 0;
+	if (!to->reply)
+		to->reply_len = 0;
+	return 0;
 }

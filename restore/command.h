@@ -3,8 +3,6 @@
 #ifndef VDPR_COMMAND_H
 #define VDPR_COMMAND_H
 
-#include <string.h>
-
 #include "restore/state.h"
 
 /*
@@ -64,20 +62,10 @@ int vdpr_observe_whole(struct vdpr_ctx *ctx, struct vdpr_state *state,
  * unknown, and is logged. */
 void vdpr_observe_judge(struct vdpr_ctx *ctx, struct vdpr_state *state);
 
-/* A caller's command as ours: a struct that is shorter than ours lacks members,
- * which read as zero, and a NULL pointer holds no bytes. */
-static inline struct vdpr_command
-vdpr_command_read(const struct vdpr_command *from)
-{
-	struct vdpr_command c = { 0 };
-
-	memcpy(&c, from, from->size < sizeof(c) ? from->size : sizeof(c));
-	c.size = sizeof(c);
-	if (!c.data)
-		c.data_len = 0;
-	if (!c.reply)
-		c.reply_len = 0;
-	return c;
-}
+/* vdpr_command_take() - a caller's command as ours: a NULL pointer holds no bytes.
+ * Return: 0 or -EINVAL (VDPR_INIT() is missing) with everything said.
+ */
+int vdpr_command_take(struct vdpr_ctx *ctx, const struct vdpr_command *from,
+		      struct vdpr_command *to);
 
 #endif

@@ -98,9 +98,9 @@ static int kind_of(const struct vdpr_dev_hooks *hooks)
 
 static int copy_info(struct hook_dev *dev)
 {
-	/* Too small a one has nothing in it. */
-	(void)vdpr_struct_take(&dev->info, sizeof(dev->info), dev->hooks.info,
-			       VDPR_LEAST_DEV_INFO);
+	if (vdpr_struct_take(&dev->info, sizeof(dev->info), dev->hooks.info,
+			     VDPR_LEAST_DEV_INFO))
+		return -EINVAL;
 	dev->driver = strdup(dev->info.driver ? dev->info.driver : "");
 	if (!dev->driver)
 		return -ENOMEM;
@@ -136,7 +136,7 @@ int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 {
 	struct vdpr_dev_hooks hooks;
 	struct hook_dev *dev;
-	int kind;
+	int kind, ret;
 
 	if (!given)
 		return vdpr_fail_null(ctx, "hooks");
@@ -158,10 +158,16 @@ int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 	if (!dev)
 		return vdpr_fail_memory(ctx);
 	dev->hooks = hooks;
-	if (fill(dev, name, kind)) {
-		vdpr_dev_close(&dev->base);
-		return vdpr_fail_memory(ctx);
+	ret = fill(dev, name, kind);
+	if (!ret) {
+		*out = &dev->base;
+		return 0;
 	}
-	*out = &dev->base;
-	return 0;
+	vdpr_dev_close(&dev->base);
+	if (ret == -EINVAL)
+		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, ret,
+				 "%s: hooks: an info of %zu bytes: "
+				 "VDPR_INIT() is missing",
+				 name, given->info->size);
+	return vdpr_fail_memory(ctx);
 }

@@ -349,6 +349,9 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 	} while (ret > 0);
 	if (ret)
 		return ret;
+	info.config.size = vdpr_struct_inner(
+		out->size, offsetof(struct vdpr_dev_info, config),
+		sizeof(info.config));
 	if (vdpr_struct_give(out, &info, sizeof(info)))
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "%s: an info of %zu bytes: VDPR_INIT() is "

@@ -181,7 +181,7 @@ int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 	struct vdpr_event event = VDPR_INIT(struct vdpr_event);
 	int ret;
 
-	if (!r || !out)
+	if (!r || !out || out->size < sizeof(out->size))
 		return -EINVAL;
 	if (!r->events)
 		return 0;
@@ -193,6 +193,9 @@ int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 	    vdpr_dev_read_config(r->run.dev, &r->run.info.features,
 				 r->run.info.config_size, &event.config))
 		event.config.has = 0;
+	event.config.size = vdpr_struct_inner(
+		out->size, offsetof(struct vdpr_event, config),
+		sizeof(event.config));
 	ret = vdpr_struct_give(out, &event, sizeof(event));
 	if (ret)
 		return ret;

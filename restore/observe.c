@@ -104,9 +104,9 @@ int vdpr_observe(struct vdpr_ctx *ctx, struct vdpr_state *state,
 	struct vdpr_command c;
 	int ret;
 
-	if (vdpr_any_null(ctx, state, command))
+	if (vdpr_any_null(ctx, state, command) ||
+	    vdpr_command_take(ctx, command, &c))
 		return -EINVAL;
-	c = vdpr_command_read(command);
 	ret = vdpr_observe_whole(ctx, state, &c);
 	vdpr_observe_judge(ctx, state);
 	return ret;

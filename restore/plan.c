@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "restore/ctx.h"
+#include "restore/sizes.h"
 
 /* ----------------------------------------------------------------- refusals */
 
@@ -114,14 +115,14 @@ int vdpr_plan_get(const struct vdpr_plan *plan, size_t index,
 		  struct vdpr_command *out, bool *after_enable)
 {
 	const struct vdpr_plan_entry *entry;
+	struct vdpr_command c;
 
 	if (!plan || !out)
 		return -EINVAL;
 	if (index >= plan->count)
 		return -ERANGE;
 	entry = &plan->entry[index];
-	*out = (struct vdpr_command){
-		.size = sizeof(*out),
+	c = (struct vdpr_command){
 		.ctrl_class = entry->info->ctrl_class,
 		.command = entry->info->command,
 		.data = plan->bytes + entry->offset,
@@ -129,7 +130,7 @@ int vdpr_plan_get(const struct vdpr_plan *plan, size_t index,
 	};
 	if (after_enable)
 		*after_enable = index >= plan->n_before;
-	return 0;
+	return vdpr_struct_give(out, &c, sizeof(c));
 }
 
 void vdpr_plan_free(struct vdpr_plan *plan)

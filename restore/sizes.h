@@ -30,6 +30,7 @@
 #define VDPR_LEAST_SHADOW VDPR_UP_TO(vdpr_shadow_opts, n_regions)
 #define VDPR_LEAST_QUIESCE VDPR_UP_TO(vdpr_quiesce_opts, flags)
 #define VDPR_LEAST_NET_CONFIG VDPR_UP_TO(vdpr_net_config, has)
+#define VDPR_LEAST_COMMAND VDPR_UP_TO(vdpr_command, command)
 #define VDPR_LEAST_STREAM VDPR_UP_TO(vdpr_stream, length)
 #define VDPR_LEAST_CAPTURE VDPR_UP_TO(vdpr_capture_opts, flags)
 #define VDPR_LEAST_CONTROL_OPS VDPR_UP_TO(vdpr_control_ops, waiting)
@@ -49,6 +50,17 @@ int vdpr_struct_take(void *to, size_t size, const void *from, size_t least);
  * Return: 0, -EINVAL (NULL, or of no size: VDPR_INIT() is missing).
  */
 int vdpr_struct_give(void *out, const void *ours, size_t size);
+
+/* The size of a struct at the end of such a struct, as the caller's header knows it:
+ * what is beyond was not given to him.
+ * @whole: of the caller's; @at: where ours has the inner one, of @size bytes.
+ */
+static inline size_t vdpr_struct_inner(size_t whole, size_t at, size_t size)
+{
+	size_t theirs = whole > at ? whole - at : 0;
+
+	return theirs < size ? theirs : size;
+}
 
 /* vdpr_vrings_take() - rings of a caller's, whose structs have the stride of its
  * header.

@@ -333,6 +333,25 @@ static int judge_control(struct world *w, const struct theirs *t)
 	return ret == -ENOTDIR ? 0 : ret;
 }
 
+static int judge_command(struct world *w, const struct theirs *t)
+{
+	char *text = NULL;
+	int ret;
+
+	PUT(t, 0,
+	    struct vdpr_command ours = {
+		    .ctrl_class = 2, .data = "\x2a", .data_len = 2 });
+	ret = vdpr_command_describe(w->ctx, (const void *)t->bytes, &text);
+	if (ret)
+		assert_int_equal(
+			vdpr_observe(w->ctx, w->state, (const void *)t->bytes),
+			ret);
+	else if (t->size >= VDPR_UP_TO(vdpr_command, data_len))
+		assert_string_equal(text, "VLAN_ADD 42");
+	free(text);
+	return ret;
+}
+
 /* ------------------------------------------------------------------ the table */
 
 /* Bytes of the struct in 0.1: numbers, so that a member that is added changes
@@ -356,6 +375,7 @@ static const struct {
 	{ "quiesce_opts", 12, sizeof(struct vdpr_quiesce_opts), judge_quiesce },
 	{ "shadow_opts", 48, sizeof(struct vdpr_shadow_opts), judge_shadow },
 	{ "net_config", 12, sizeof(struct vdpr_net_config), judge_net_config },
+	{ "command", 10, sizeof(struct vdpr_command), judge_command },
 	{ "stream", 32, sizeof(struct vdpr_stream), judge_stream },
 	{ "capture_opts", 12, sizeof(struct vdpr_capture_opts), judge_capture },
 	{ "control_ops", 48, sizeof(struct vdpr_control_ops),
@@ -483,6 +503,13 @@ static void what_has_no_size_is_not_filled_in(void **state)
 	assert_int_equal(vdpr_dev_examine(w.ctx, w.dev, &info), -EINVAL);
 	assert_string_equal(vdpr_ctx_error(w.ctx),
 			    "sim: an info of 0 bytes: VDPR_INIT() is missing");
+	/* What is inside ends where it ends, so that it can be passed on. */
+	info.size = VDPR_UP_TO(vdpr_dev_info, config.mtu);
+	assert_int_equal(vdpr_dev_examine(w.ctx, w.dev, &info), 0);
+	assert_int_equal(info.config.size, VDPR_UP_TO(vdpr_net_config, mtu));
+	info.size = sizeof(info) + LATER;
+	assert_int_equal(vdpr_dev_examine(w.ctx, w.dev, &info), 0);
+	assert_int_equal(info.config.size, sizeof(info.config));
 	done(&w);
 }
 

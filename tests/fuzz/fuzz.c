@@ -94,7 +94,7 @@ static void check_plan(struct vdpr_ctx *ctx, const struct vdpr_state *state,
 {
 	struct vdpr_features negotiated;
 	struct vdpr_plan *plan = NULL;
-	struct vdpr_command command;
+	struct vdpr_command command = VDPR_INIT(struct vdpr_command);
 	int ret = vdpr_plan(ctx, state, flags, &plan);
 
 	if (ret) {
