@@ -116,6 +116,17 @@ int vdpr_run_call_failed(struct vdpr_run *run, const char *call, int err)
 	return vdpr_diagnose_call(run, call, err);
 }
 
+const char *vdpr_run_fate(const struct vdpr_run *run)
+{
+	const struct vdpr_dev_hooks *control = run->dev->control;
+
+	if (control ? run->undoes && control->reset : run->touched)
+		return "the device was reset";
+	if (control && (run->next || run->report->opened))
+		return "the device has changed and must be reset";
+	return "the device was not touched";
+}
+
 int vdpr_run_device_wrong(struct vdpr_run *run, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
@@ -127,9 +138,10 @@ int vdpr_run_device_wrong(struct vdpr_run *run, const char *fmt, ...)
 	va_end(args);
 	vdpr_fail(run->ctx, VDPR_CAUSE_DEVICE, -EPROTO, "%s: %s",
 		  run->dev->name, text ? text : "device fault");
-	vdpr_cure(run->ctx, "the device was reset; this is a fault of the "
-			    "device or its driver, the kernel log may say "
-			    "more");
+	vdpr_cure(run->ctx,
+		  "%s; this is a fault of the device or its driver, the kernel "
+		  "log may say more",
+		  vdpr_run_fate(run));
 	return -EPROTO;
 }
 
@@ -179,18 +191,6 @@ static void touch_if_used(struct vdpr_run *run)
 		run->touched = true;
 }
 
-/* What has become of the device, now that the restore is given up. */
-static const char *fate(const struct vdpr_run *run)
-{
-	const struct vdpr_dev_hooks *control = run->dev->control;
-
-	if (control ? control->reset != NULL : run->touched)
-		return "the device was reset";
-	if (control && run->next)
-		return "commands were sent, so the device must be reset";
-	return "the device was not touched";
-}
-
 static int deadline_passed(struct vdpr_run *run)
 {
 	const struct vdpr_plan_entry *entry = first_unanswered(run);
@@ -213,7 +213,7 @@ static int deadline_passed(struct vdpr_run *run)
 	}
 	vdpr_cure(run->ctx,
 		  "%s; try again, with --timeout if it is known to be slow",
-		  fate(run));
+		  vdpr_run_fate(run));
 	return -ETIME;
 }
 
@@ -222,7 +222,7 @@ int vdpr_run_cancelled(struct vdpr_run *run)
 	touch_if_used(run);
 	vdpr_fail(run->ctx, VDPR_CAUSE_OTHER, -ECANCELED, "%s: %s: interrupted",
 		  run->dev->name, vdpr_stage_name[run->report->stage]);
-	vdpr_cure(run->ctx, "%s", fate(run));
+	vdpr_cure(run->ctx, "%s", vdpr_run_fate(run));
 	return -ECANCELED;
 }
 

@@ -100,6 +100,9 @@ const struct vdpr_row *vdpr_run_next(const struct vdpr_run *run);
 /* Where the table begins to touch the device: features that changed. */
 void vdpr_run_restart(struct vdpr_run *run);
 
+/* What becomes of the device, now that the restore has failed: for cures. */
+const char *vdpr_run_fate(const struct vdpr_run *run);
+
 /* Looks whether the caller has cancelled or time is up. Return: 0 or -errno. */
 int vdpr_run_check_limits(struct vdpr_run *run);
 

@@ -347,8 +347,10 @@ int vdpr_run_report_refused(struct vdpr_run *run)
 		i = name_refused(run, i, &text);
 	}
 	vdpr_run_device_wrong(run, "%s", text.data ? text.data : "refused");
-	vdpr_cure(run->ctx, "the device was reset; --warn SECTION goes on "
-			    "without that section, at the guest's risk");
+	vdpr_cure(run->ctx,
+		  "%s; --warn SECTION goes on without that section, at the "
+		  "guest's risk",
+		  vdpr_run_fate(run));
 	return -EPROTO;
 }
 

@@ -423,8 +423,7 @@ static void a_cancel_says_what_was_done(void **state)
 		const char *cure;
 	} cases[] = {
 		{ LEAVES, false, "the device was not touched" },
-		{ LEAVES, true,
-		  "commands were sent, so the device must be reset" },
+		{ LEAVES, true, "the device has changed and must be reset" },
 		{ SILENT, true, "the device was reset" },
 	};
 	(void)state;
@@ -454,12 +453,30 @@ static void a_cancel_says_what_was_done(void **state)
 	}
 }
 
+/* One that only looks resets nothing, whatever it could. */
+static void a_check_says_that_nothing_was_done(void **state)
+{
+	struct control c;
+	(void)state;
+
+	control_open(&c, NONE);
+	c.opts.deadline = 1;
+	assert_int_equal(
+		vdpr_restore_check(c.ctx, c.dev, c.example, &c.opts, NULL),
+		-ETIME);
+	assert_non_null(
+		strstr(vdpr_ctx_cure(c.ctx), "the device was not touched"));
+	assert_int_equal(c.vmm.resets, 0);
+	control_close(&c);
+}
+
 /* ----------------------------------------------------------------------- forms */
 
 static void hooks_of_neither_kind_are_refused(void **state)
 {
 	struct vdpr_dev_info info = VDPR_INIT(struct vdpr_dev_info);
-	struct vdpr_dev_hooks hooks[5];
+	struct vdpr_dev_info no_size = { 0 };
+	struct vdpr_dev_hooks hooks[6];
 	struct vdpr_ctx *ctx;
 	struct vdpr_dev *dev;
 	(void)state;
@@ -477,6 +494,10 @@ static void hooks_of_neither_kind_are_refused(void **state)
 	hooks[4].map = layer_map;
 	hooks[4].unmap = layer_unmap;
 	hooks[4].send = vmm_send;
+	hooks[5].info = &no_size;
+	hooks[5].send = vmm_send;
+	hooks[5].poll = vmm_poll;
+	hooks[5].enable = vmm_enable;
 	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
 		assert_int_equal(vdpr_dev_from_hooks(ctx, "x", &hooks[i], &dev),
 				 -EINVAL);
@@ -494,6 +515,7 @@ int main(void)
 		cmocka_unit_test(and_from_an_event_loop),
 		cmocka_unit_test(a_ring_that_answers_wrongly_is_given_up),
 		cmocka_unit_test(a_cancel_says_what_was_done),
+		cmocka_unit_test(a_check_says_that_nothing_was_done),
 		cmocka_unit_test(hooks_of_neither_kind_are_refused),
 	};
 
