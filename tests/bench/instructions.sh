@@ -21,7 +21,7 @@ features=${2:-0x1300a0000}
 device=${3:-sim}
 limit=300
 sizes=(16 256 1024 4096)
-rounds=12
+rounds=6
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
@@ -112,7 +112,7 @@ judge() {
 	done
 	linear=linear
 	((high * 100 > low * 115)) && linear='NOT linear'
-	[ "$linear" = linear ] && [ "$slope" -le "$limit" ]
+	[ "$linear" = linear ] && [ "$slope" -gt 0 ] && [ "$slope" -le "$limit" ]
 }
 
 # Three at least: where there are few commands a look more tells.
