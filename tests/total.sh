@@ -13,6 +13,6 @@ while read -r p f s; do
 	passed=$((passed + p))
 	failed=$((failed + f))
 	skipped=$((skipped + s))
-done < <(cat "$@" 2>/dev/null)
+done < <(cat "$@" </dev/null 2>/dev/null)
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
