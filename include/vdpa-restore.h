@@ -1088,7 +1088,8 @@ VDPR_API void vdpr_restore_next(const struct vdpr_restore *restore,
 				struct vdpr_next *out);
 
 /** vdpr_restore_cancel() - give up: the device is reset before this returns,
- * whatever it was doing when the restore began.
+ * whatever it was doing when the restore began. Where even that fails,
+ * vdpr_ctx_cure() says so.
  * From another thread make opts.cancel_fd readable instead.
  * Return: 0 (the result is then -ECANCELED), -EALREADY (it had ended: a restored
  * device goes on running).

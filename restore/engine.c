@@ -111,9 +111,14 @@ static const struct vdpr_row rows[] = {
 
 int vdpr_run_call_failed(struct vdpr_run *run, const char *call, int err)
 {
+	int ret;
+
 	vdpr_fail(run->ctx, vdpr_cause_of(err), err, "%s: %s: %s",
 		  run->dev->name, call, strerror(-err));
-	return vdpr_diagnose_call(run, call, err);
+	ret = vdpr_diagnose_call(run, call, err);
+	if (run->dev->control && !*vdpr_ctx_cure(run->ctx))
+		vdpr_cure(run->ctx, "%s", vdpr_run_fate(run));
+	return ret;
 }
 
 const char *vdpr_run_fate(const struct vdpr_run *run)
@@ -495,22 +500,39 @@ static int run_stages(struct vdpr_run *run, enum vdpr_stage end)
 	return ret;
 }
 
+/* The cure has promised a reset. */
+static void correct_cure(const struct vdpr_run *run, int err)
+{
+	if (strstr(vdpr_ctx_cure(run->ctx), vdpr_run_fate(run)))
+		vdpr_cure(run->ctx,
+			  "the device could not be reset (%s): it must be "
+			  "before it is used again%s",
+			  strerror(-err),
+			  run->dev->foreign ? "" : "; closing it resets it");
+}
+
 void vdpr_run_undo(struct vdpr_run *run)
 {
 	struct vdpr_dev *dev = run->dev;
+	int ret;
 
 	/* What was waited for in vain is time of the stage, too. */
 	leave_stage(run, vdpr_now());
 	if (dev->control) {
-		vdpr_control_undo(run);
+		ret = vdpr_control_undo(run);
+		if (ret)
+			correct_cure(run, ret);
 		return;
 	}
 	if (!run->touched)
 		return;
 	/* Where even this fails, the close that follows resets; until then the
 	 * device may write, so the memory stays with the device's handle. */
-	if (vdpr_dev_reset(dev))
+	ret = vdpr_dev_reset(dev);
+	if (ret) {
+		correct_cure(run, ret);
 		return;
+	}
 	run->cvq = NULL;
 	vdpr_dev_drop_cvq(dev);
 }

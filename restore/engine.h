@@ -178,7 +178,7 @@ int vdpr_step_mac(struct vdpr_run *run);
 int vdpr_step_give_config_call(struct vdpr_run *run);
 
 /* stage-control.c: the caller's control buffers instead of a ring. */
-void vdpr_control_undo(struct vdpr_run *run);
+int vdpr_control_undo(struct vdpr_run *run);
 int vdpr_run_drive_control(struct vdpr_run *run, size_t end);
 int vdpr_step_enable_control(struct vdpr_run *run);
 

@@ -117,10 +117,9 @@ int vdpr_step_enable_control(struct vdpr_run *run)
 	return 0;
 }
 
-void vdpr_control_undo(struct vdpr_run *run)
+int vdpr_control_undo(struct vdpr_run *run)
 {
 	const struct vdpr_dev_hooks *control = run->dev->control;
 
-	if (control->reset)
-		(void)control->reset(control->data);
+	return control->reset ? control->reset(control->data) : 0;
 }

@@ -25,15 +25,19 @@ struct layer {
 	struct vdpr_dev *inner;
 	size_t ioctls, maps, unmaps;
 	uint64_t hidden; /* backend features that it does not let through */
+	bool stuck;	 /* it cannot be reset */
 };
 
 static int layer_ioctl(void *data, unsigned long request, void *arg)
 {
 	struct layer *layer = data;
-	int ret = vdpr_dev_ioctl(layer->inner, request, arg);
 	uint64_t bits;
+	int ret;
 
 	layer->ioctls++;
+	if (layer->stuck && request == VHOST_VDPA_SET_STATUS)
+		return -EIO;
+	ret = vdpr_dev_ioctl(layer->inner, request, arg);
 	if (!ret && request == VHOST_GET_BACKEND_FEATURES) {
 		memcpy(&bits, arg, sizeof(bits));
 		bits &= ~layer->hidden;
@@ -115,6 +119,37 @@ static void every_call_goes_through_the_caller(void **state)
 	vdpr_ctx_free(ctx);
 }
 
+/* Nobody is told of a reset that was not. */
+static void a_reset_that_fails_is_told(void **state)
+{
+	struct vdpr_restore_opts opts = VDPR_INIT(struct vdpr_restore_opts);
+	struct vdpr_state *example = loop_state(EXAMPLE);
+	struct vdpr_restore *restore;
+	struct vdpr_ctx *ctx;
+	struct vdpr_dev *dev;
+	struct layer layer;
+	(void)state;
+
+	assert_int_equal(vdpr_ctx_new(&ctx), 0);
+	layer_open(ctx, &layer, &dev);
+	opts.flags = VDPR_RESTORE_EMPTY_RINGS;
+	assert_int_equal(vdpr_restore_run(ctx, dev, example, &opts, NULL), 0);
+	layer.stuck = true;
+	assert_int_equal(vdpr_restore_begin(ctx, dev, example, &opts, &restore),
+			 0);
+	assert_int_equal(vdpr_restore_cancel(restore), 0);
+	assert_int_equal(layer_status(&layer), 15);
+	assert_string_equal(vdpr_ctx_cure(ctx),
+			    "the device could not be reset (Input/output "
+			    "error): it must be before it is used again");
+	vdpr_restore_free(restore);
+	layer.stuck = false;
+	vdpr_dev_close(dev);
+	vdpr_dev_close(layer.inner);
+	vdpr_state_free(example);
+	vdpr_ctx_free(ctx);
+}
+
 static void prewarm_needs_suspend_and_resume(void **state)
 {
 	static const uint64_t bits[] = { VHOST_BACKEND_F_SUSPEND,
@@ -150,7 +185,7 @@ static void prewarm_needs_suspend_and_resume(void **state)
 
 #define RING_ROOM 5
 
-/* LEAVES: silent, and no reset is given. */
+/* LEAVES: silent, and no reset is given; STUCK: refuses, and cannot be reset. */
 enum misbehaviour {
 	NONE,
 	REFUSES,
@@ -159,7 +194,8 @@ enum misbehaviour {
 	NO_SUCH,
 	SILENT,
 	BREAKS,
-	LEAVES
+	LEAVES,
+	STUCK
 };
 
 /* A VMM's own control virtqueue: takes a few commands at a time and answers them
@@ -213,7 +249,8 @@ static void observe(struct vmm *vmm, const uint8_t *out, size_t len,
 
 static uint8_t answer_to(const struct vmm *vmm, size_t i)
 {
-	return vmm->how == REFUSES && vmm->queue[i].out[0] == 4;
+	return (vmm->how == REFUSES || vmm->how == STUCK) &&
+	       vmm->queue[i].out[0] == 4;
 }
 
 /* Carried out in the order of the ring, whatever the order of the answers. */
@@ -276,7 +313,7 @@ static int vmm_reset(void *data)
 	struct vmm *vmm = data;
 
 	vmm->resets++;
-	return 0;
+	return vmm->how == STUCK ? -EIO : 0;
 }
 
 struct control {
@@ -391,6 +428,7 @@ static void a_ring_that_answers_wrongly_is_given_up(void **state)
 		{ NO_SUCH, -EPROTO, "not outstanding" },
 		{ SILENT, -ETIME, "deadline" },
 		{ BREAKS, -EIO, "send of a command" },
+		{ STUCK, -EPROTO, "refused" },
 	};
 	(void)state;
 
@@ -408,6 +446,12 @@ static void a_ring_that_answers_wrongly_is_given_up(void **state)
 		     !strstr(vdpr_ctx_error(c.ctx), cases[i].text)))
 			fail_msg("%s: %d: %s", cases[i].text, ret,
 				 vdpr_ctx_error(c.ctx));
+		assert_ptr_equal(
+			strstr(vdpr_ctx_cure(c.ctx),
+			       cases[i].how == STUCK
+				       ? "the device could not be reset"
+				       : "the device was reset"),
+			vdpr_ctx_cure(c.ctx));
 		assert_int_equal(c.vmm.enabled, 0);
 		assert_int_equal(c.vmm.resets, 1);
 		control_close(&c);
@@ -510,6 +554,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_goes_through_the_caller),
+		cmocka_unit_test(a_reset_that_fails_is_told),
 		cmocka_unit_test(prewarm_needs_suspend_and_resume),
 		cmocka_unit_test(a_callers_own_ring_carries_the_commands),
 		cmocka_unit_test(and_from_an_event_loop),
