@@ -15,9 +15,7 @@ int vdpr_capture_opts_take(struct vdpr_ctx *ctx,
 {
 	*to = (struct vdpr_capture_opts)VDPR_INIT(struct vdpr_capture_opts);
 	if (from && vdpr_struct_take(to, sizeof(*to), from, VDPR_LEAST_CAPTURE))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options of %zu bytes: VDPR_INIT() is missing",
-				 from->size);
+		return vdpr_fail_size(ctx, NULL, "options", from->size);
 	return 0;
 }
 

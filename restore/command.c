@@ -164,10 +164,7 @@ int vdpr_command_take(struct vdpr_ctx *ctx, const struct vdpr_command *from,
 		      struct vdpr_command *to)
 {
 	if (vdpr_struct_take(to, sizeof(*to), from, VDPR_LEAST_COMMAND))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "a command of %zu bytes: VDPR_INIT() is "
-				 "missing",
-				 from->size);
+		return vdpr_fail_size(ctx, NULL, "a command", from->size);
 	if (!to->data)
 		to->data_len = 0;
 	if (!to->reply)

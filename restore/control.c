@@ -563,10 +563,7 @@ static int take_opts(struct vdpr_ctx *ctx, struct vdpr_control *c,
 	struct vdpr_control_opts *o = &c->opts;
 
 	if (opts && vdpr_struct_take(o, sizeof(*o), opts, VDPR_LEAST_CONTROL))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "control: options of %zu bytes: VDPR_INIT() "
-				 "is missing",
-				 opts->size);
+		return vdpr_fail_size(ctx, "control", "options", opts->size);
 	if (o->flags & ~(VDPR_CONTROL_THREAD | VDPR_CONTROL_UID) ||
 	    o->clients > CLIENTS_MAX)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
@@ -585,10 +582,7 @@ static int take_ops(struct vdpr_ctx *ctx, struct vdpr_control *c,
 {
 	if (ops && vdpr_struct_take(&c->ops, sizeof(c->ops), ops,
 				    VDPR_LEAST_CONTROL_OPS))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "control: ops of %zu bytes: VDPR_INIT() is "
-				 "missing",
-				 ops->size);
+		return vdpr_fail_size(ctx, "control", "ops", ops->size);
 	if (!c->ops.save && !c->ops.load && !c->ops.shadow)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "control: neither save, load nor shadow is "

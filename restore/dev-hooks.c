@@ -96,15 +96,18 @@ static int kind_of(const struct vdpr_dev_hooks *hooks)
 	return control && !any_call ? 1 : -EINVAL;
 }
 
-static int copy_info(struct hook_dev *dev)
+static int copy_info(struct vdpr_ctx *ctx, struct hook_dev *dev)
 {
+	const char *name = dev->base.name;
+
 	if (vdpr_struct_take(&dev->info, sizeof(dev->info), dev->hooks.info,
 			     VDPR_LEAST_DEV_INFO))
-		return -EINVAL;
+		return vdpr_fail_size(ctx, name, "hooks: an info",
+				      dev->hooks.info->size);
 	dev->driver = strdup(dev->info.driver ? dev->info.driver : "");
 	if (!dev->driver)
-		return -ENOMEM;
-	dev->info.name = dev->base.name;
+		return vdpr_fail_memory(ctx);
+	dev->info.name = name;
 	dev->info.driver = dev->driver;
 	/* The queue behind the last pair is there, or the caller had none to give
 	 * buffers for. */
@@ -112,14 +115,15 @@ static int copy_info(struct hook_dev *dev)
 	return 0;
 }
 
-static int fill(struct hook_dev *dev, const char *name, bool control)
+static int fill(struct vdpr_ctx *ctx, struct hook_dev *dev, const char *name,
+		bool control)
 {
 	struct vdpr_dev *base = &dev->base;
 
 	base->ops = control ? &control_ops : &hook_ops;
 	base->name = strdup(name);
 	if (!base->name)
-		return -ENOMEM;
+		return vdpr_fail_memory(ctx);
 	base->owned = dev->hooks.flags & VDPR_DEV_OWNED;
 	base->acked = dev->hooks.backend_features;
 	/* No close of ours resets it. */
@@ -127,7 +131,7 @@ static int fill(struct hook_dev *dev, const char *name, bool control)
 	if (!control)
 		return 0;
 	base->control = &dev->hooks;
-	return copy_info(dev);
+	return copy_info(ctx, dev);
 }
 
 int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
@@ -144,10 +148,7 @@ int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 		return -EINVAL;
 	if (vdpr_struct_take(&hooks, sizeof(hooks), given,
 			     VDPR_LEAST_DEV_HOOKS))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "%s: hooks of %zu bytes: VDPR_INIT() is "
-				 "missing",
-				 name, given->size);
+		return vdpr_fail_size(ctx, name, "hooks", given->size);
 	kind = kind_of(&hooks);
 	if (kind < 0)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, kind,
@@ -158,16 +159,10 @@ int vdpr_dev_from_hooks(struct vdpr_ctx *ctx, const char *name,
 	if (!dev)
 		return vdpr_fail_memory(ctx);
 	dev->hooks = hooks;
-	ret = fill(dev, name, kind);
-	if (!ret) {
+	ret = fill(ctx, dev, name, kind);
+	if (ret)
+		vdpr_dev_close(&dev->base);
+	else
 		*out = &dev->base;
-		return 0;
-	}
-	vdpr_dev_close(&dev->base);
-	if (ret == -EINVAL)
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, ret,
-				 "%s: hooks: an info of %zu bytes: "
-				 "VDPR_INIT() is missing",
-				 name, given->info->size);
-	return vdpr_fail_memory(ctx);
+	return ret;
 }

@@ -202,10 +202,7 @@ int vdpr_dev_from_fd(struct vdpr_ctx *ctx, int fd,
 		return -EINVAL;
 	snprintf(name, sizeof(name), "fd:%d", fd);
 	if (opts && vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_DEV_FD))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "%s: options of %zu bytes: VDPR_INIT() is "
-				 "missing",
-				 name, opts->size);
+		return vdpr_fail_size(ctx, name, "options", opts->size);
 	ret = vdpr_kernel_from_fd(ctx, name, fd, false, out);
 	if (ret || !opts)
 		return ret;
@@ -353,10 +350,7 @@ int vdpr_dev_examine(struct vdpr_ctx *ctx, struct vdpr_dev *dev,
 		out->size, offsetof(struct vdpr_dev_info, config),
 		sizeof(info.config));
 	if (vdpr_struct_give(out, &info, sizeof(info)))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "%s: an info of %zu bytes: VDPR_INIT() is "
-				 "missing",
-				 dev->name, out->size);
+		return vdpr_fail_size(ctx, dev->name, "an info", out->size);
 	return 0;
 }
 

@@ -102,9 +102,7 @@ int vdpr_opts_take(struct vdpr_ctx *ctx, const struct vdpr_restore_opts *from,
 		   struct vdpr_restore_opts *to)
 {
 	if (from && vdpr_struct_take(to, sizeof(*to), from, VDPR_LEAST_RESTORE))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options of %zu bytes: VDPR_INIT() is missing",
-				 from->size);
+		return vdpr_fail_size(ctx, NULL, "options", from->size);
 	if (to->flags & ~known_flags)
 		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
 				 "options: flags 0x%x are not known",

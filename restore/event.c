@@ -179,13 +179,13 @@ static int look_at_device(struct vdpr_restore *r, bool called)
 int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 {
 	struct vdpr_event event = VDPR_INIT(struct vdpr_event);
-	int ret;
 
 	if (!r || !out || out->size < sizeof(out->size))
 		return -EINVAL;
 	if (!r->events)
 		return 0;
 	event.kind = (enum vdpr_event_kind)__builtin_ctz(r->events);
+	r->events &= ~BIT(event.kind);
 	event.status = r->status;
 	event.config =
 		(struct vdpr_net_config)VDPR_INIT(struct vdpr_net_config);
@@ -196,10 +196,7 @@ int vdpr_restore_event(struct vdpr_restore *r, struct vdpr_event *out)
 	event.config.size = vdpr_struct_inner(
 		out->size, offsetof(struct vdpr_event, config),
 		sizeof(event.config));
-	ret = vdpr_struct_give(out, &event, sizeof(event));
-	if (ret)
-		return ret;
-	r->events &= ~BIT(event.kind);
+	(void)vdpr_struct_give(out, &event, sizeof(event));
 	return 1;
 }
 
@@ -511,9 +508,7 @@ static int take_commit(struct vdpr_restore *r,
 	int ret;
 
 	if (opts && vdpr_struct_take(&o, sizeof(o), opts, VDPR_LEAST_COMMIT))
-		return vdpr_fail(run->ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "options of %zu bytes: VDPR_INIT() is missing",
-				 opts->size);
+		return vdpr_fail_size(run->ctx, NULL, "options", opts->size);
 	if (o.vrings) {
 		ret = vdpr_vrings_take(o.vrings, o.n_vrings, &run->final_rings);
 		if (ret == -ENOMEM)

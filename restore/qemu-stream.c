@@ -113,10 +113,7 @@ int vdpr_qemu_stream_read(struct vdpr_ctx *ctx,
 	if (vdpr_any_null(ctx, source, out))
 		return -EINVAL;
 	if (vdpr_struct_take(&from, sizeof(from), source, VDPR_LEAST_STREAM))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "stream: a source of %zu bytes: VDPR_INIT() "
-				 "is missing",
-				 source->size);
+		return vdpr_fail_size(ctx, "stream", "a source", source->size);
 	if (!from.read)
 		return vdpr_fail_null(ctx, "source->read");
 	stream = calloc(1, sizeof(*stream));

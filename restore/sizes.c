@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "restore/ctx.h"
+
 int vdpr_struct_take(void *to, size_t size, const void *from, size_t least)
 {
 	size_t theirs;
@@ -19,6 +21,14 @@ int vdpr_struct_take(void *to, size_t size, const void *from, size_t least)
 	memcpy(to, from, theirs < size ? theirs : size);
 	memcpy(to, &size, sizeof(size));
 	return 0;
+}
+
+int vdpr_fail_size(struct vdpr_ctx *ctx, const char *prefix, const char *what,
+		   size_t size)
+{
+	return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
+			 "%s%s%s of %zu bytes: VDPR_INIT() is missing",
+			 prefix ? prefix : "", prefix ? ": " : "", what, size);
 }
 
 int vdpr_struct_give(void *out, const void *ours, size_t size)

@@ -44,6 +44,14 @@
  */
 int vdpr_struct_take(void *to, size_t size, const void *from, size_t least);
 
+/* vdpr_fail_size() - a struct of a caller's has no size, or too small a one.
+ * @prefix: before the colon of the message, or NULL.
+ * @what: "options", "an info".
+ * Return: -EINVAL, with everything said.
+ */
+int vdpr_fail_size(struct vdpr_ctx *ctx, const char *prefix, const char *what,
+		   size_t size);
+
 /* vdpr_struct_give() - fill in such a struct of a caller's, as far as it goes.
  * @out: the caller's; keeps its size. What it has beyond ours is left alone.
  * @ours: of @size bytes.

@@ -227,10 +227,8 @@ int vdpr_state_start(struct vdpr_ctx *ctx, struct vdpr_state *state,
 		return -EINVAL;
 	if (config && vdpr_struct_take(&copy, sizeof(copy), config,
 				       VDPR_LEAST_NET_CONFIG))
-		return vdpr_fail(ctx, VDPR_CAUSE_USAGE, -EINVAL,
-				 "state: start: a config of %zu bytes: "
-				 "VDPR_INIT() is missing",
-				 config->size);
+		return vdpr_fail_size(ctx, "state: start", "a config",
+				      config->size);
 	if (vdpr_check_config(&all, &copy, why))
 		return vdpr_fail(ctx, VDPR_CAUSE_INPUT, -EINVAL,
 				 "state: start: config.%s", why);
