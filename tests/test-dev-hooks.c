@@ -89,65 +89,79 @@ static uint8_t layer_status(struct layer *layer)
 	return status;
 }
 
-static void every_call_goes_through_the_caller(void **state)
-{
-	struct vdpr_restore_opts opts = VDPR_INIT(struct vdpr_restore_opts);
-	struct vdpr_state *example = loop_state(EXAMPLE);
-	struct vdpr_restore *restore;
+/* A device layer, and what is to be restored through it. */
+struct layered {
+	struct vdpr_restore_opts opts;
+	struct vdpr_state *example;
 	struct vdpr_ctx *ctx;
 	struct vdpr_dev *dev;
 	struct layer layer;
+};
+
+static void layered_open(struct layered *l)
+{
+	memset(l, 0, sizeof(*l));
+	l->opts.size = sizeof(l->opts);
+	l->opts.flags = VDPR_RESTORE_EMPTY_RINGS;
+	l->example = loop_state(EXAMPLE);
+	assert_int_equal(vdpr_ctx_new(&l->ctx), 0);
+	layer_open(l->ctx, &l->layer, &l->dev);
+}
+
+static void layered_close(struct layered *l)
+{
+	vdpr_dev_close(l->layer.inner);
+	vdpr_state_free(l->example);
+	vdpr_ctx_free(l->ctx);
+}
+
+static void every_call_goes_through_the_caller(void **state)
+{
+	struct vdpr_restore *restore;
+	struct layered l;
 	(void)state;
 
-	assert_int_equal(vdpr_ctx_new(&ctx), 0);
-	layer_open(ctx, &layer, &dev);
-	opts.flags = VDPR_RESTORE_EMPTY_RINGS;
-	assert_int_equal(vdpr_restore_run(ctx, dev, example, &opts, NULL), 0);
-	assert_int_equal(layer.ioctls, layer.inner->counts.ioctls);
-	assert_int_equal(layer_status(&layer), 15);
-	assert_int_equal(layer.maps, 4);
+	layered_open(&l);
+	assert_int_equal(
+		vdpr_restore_run(l.ctx, l.dev, l.example, &l.opts, NULL), 0);
+	assert_int_equal(l.layer.ioctls, l.layer.inner->counts.ioctls);
+	assert_int_equal(layer_status(&l.layer), 15);
+	assert_int_equal(l.layer.maps, 4);
 	/* Again over the same, in two halves. */
-	assert_int_equal(loop_whole(ctx, dev, example, NULL, &opts, &restore),
-			 0);
-	assert_int_equal(layer.unmaps, 4);
+	assert_int_equal(
+		loop_whole(l.ctx, l.dev, l.example, NULL, &l.opts, &restore),
+		0);
+	assert_int_equal(l.layer.unmaps, 4);
 	vdpr_restore_free(restore);
 	/* The close of such a device is no reset, so it takes back what it gave. */
-	vdpr_dev_close(dev);
-	assert_int_equal(layer.unmaps, 8);
-	vdpr_dev_close(layer.inner);
-	vdpr_state_free(example);
-	vdpr_ctx_free(ctx);
+	vdpr_dev_close(l.dev);
+	assert_int_equal(l.layer.unmaps, 8);
+	layered_close(&l);
 }
 
 /* Nobody is told of a reset that was not. */
 static void a_reset_that_fails_is_told(void **state)
 {
-	struct vdpr_restore_opts opts = VDPR_INIT(struct vdpr_restore_opts);
-	struct vdpr_state *example = loop_state(EXAMPLE);
 	struct vdpr_restore *restore;
-	struct vdpr_ctx *ctx;
-	struct vdpr_dev *dev;
-	struct layer layer;
+	struct layered l;
 	(void)state;
 
-	assert_int_equal(vdpr_ctx_new(&ctx), 0);
-	layer_open(ctx, &layer, &dev);
-	opts.flags = VDPR_RESTORE_EMPTY_RINGS;
-	assert_int_equal(vdpr_restore_run(ctx, dev, example, &opts, NULL), 0);
-	layer.stuck = true;
-	assert_int_equal(vdpr_restore_begin(ctx, dev, example, &opts, &restore),
-			 0);
+	layered_open(&l);
+	assert_int_equal(
+		vdpr_restore_run(l.ctx, l.dev, l.example, &l.opts, NULL), 0);
+	l.layer.stuck = true;
+	assert_int_equal(
+		vdpr_restore_begin(l.ctx, l.dev, l.example, &l.opts, &restore),
+		0);
 	assert_int_equal(vdpr_restore_cancel(restore), 0);
-	assert_int_equal(layer_status(&layer), 15);
-	assert_string_equal(vdpr_ctx_cure(ctx),
+	assert_int_equal(layer_status(&l.layer), 15);
+	assert_string_equal(vdpr_ctx_cure(l.ctx),
 			    "the device could not be reset (Input/output "
 			    "error): it must be before it is used again");
 	vdpr_restore_free(restore);
-	layer.stuck = false;
-	vdpr_dev_close(dev);
-	vdpr_dev_close(layer.inner);
-	vdpr_state_free(example);
-	vdpr_ctx_free(ctx);
+	l.layer.stuck = false;
+	vdpr_dev_close(l.dev);
+	layered_close(&l);
 }
 
 static void prewarm_needs_suspend_and_resume(void **state)
