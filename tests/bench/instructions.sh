@@ -78,12 +78,12 @@ self_costs() {
 # When the simulator's thread answers decides how often the ring is looked at, and that is the machine's, so of each
 # size the run with the fewest looks counts. There are more rounds, to $rounds, while that is too much.
 measure() {
-	local n=$1 turn=$2
+	local n=$1 round=$2
 	timeout 300 valgrind --tool=callgrind --toggle-collect=vdpr_restore_run \
-		--callgrind-out-file="$folder/out.$n.$turn" "$program" load "$folder/state" "$device" >"$folder/log" 2>&1 ||
+		--callgrind-out-file="$folder/out.$n.$round" "$program" load "$folder/state" "$device" >"$folder/log" 2>&1 ||
 		{ cat "$folder/log" >&2; exit 1; }
-	self_costs "$folder/out.$n.$turn" | sort -rn >"$folder/costs.$n.$turn"
-	awk -v turn="$turn" '{ sum += $1 } END { printf "%d %s\n", sum, turn }' "$folder/costs.$n.$turn"
+	self_costs "$folder/out.$n.$round" | sort -rn >"$folder/costs.$n.$round"
+	awk '{ sum += $1 } END { printf "%d\n", sum }' "$folder/costs.$n.$round"
 }
 
 declare -A total
@@ -93,7 +93,7 @@ go_round() {
 	local n sum
 	for n in "${sizes[@]}"; do
 		state "$n" >"$folder/state"
-		read -r sum _ < <(measure "$n" "$1")
+		read -r sum < <(measure "$n" "$1")
 		[ "${total[$n]:-$sum}" -ge "$sum" ] || continue
 		total[$n]=$sum
 		mv "$folder/costs.$n.$1" "$folder/costs.$n"
